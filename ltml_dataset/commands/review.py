@@ -1,0 +1,7 @@
+"""The `review` command."""
+
+from cyclopts import App
+
+
+def register(app: App) -> None:
+    """Add the commands of this module."""
