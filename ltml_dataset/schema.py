@@ -87,7 +87,7 @@ def image_schema(
 
 
 def study_schema(label_names: Sequence[str], id_type: pa.DataType | None = None) -> pa.Schema:
-    """Config "studies": ids, then one nullable int8 per class and `No Finding`, as users of MIMIC's CSV files know them."""
+    """Config "studies": ids, then one nullable int8 per class and `No Finding`, as in MIMIC's own label files."""
     ids = id_type or pa.int32()
     fields = [pa.field("subject_id", ids), pa.field("study_id", ids)]
     return pa.schema(fields + [pa.field(name, pa.int8()) for name in (*label_names, NO_FINDING)])

@@ -146,21 +146,17 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     if not path.is_file():
         raise UserError(
-            f"`{path}` was not found: `{folder}` is not a data set written by build or split, or its build did not end; "
-            "repeat the build, which goes on where it stopped."
+            f"`{path}` was not found: `{folder}` is not a data set of ours, or its build did not end; repeat the "
+            "build, which goes on where it stopped."
         )
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UserError(
-            f"`{path}` is not a manifest of this tool ({where}: {first['msg']}); build the folder again."
-        ) from None
+        raise UserError(f"`{path}` is no manifest of this tool ({where}: {first['msg']}); build again.") from None
     if manifest.format != FORMAT:
-        raise UserError(
-            f"`{path}` has format {manifest.format!r}, this version reads {FORMAT!r}; build the folder again."
-        )
+        raise UserError(f"`{path}` has format {manifest.format!r}, this version reads {FORMAT!r}; build again.")
     return manifest
 
 
@@ -191,17 +187,22 @@ def differences(folder: Path) -> list[str]:
 def remove_stale_files(folder: Path, keep: Iterable[str]) -> None:
     """Delete what an earlier manifest of `folder` lists and the coming one does not, and the manifest itself.
 
-    Files nobody listed are never touched.
+    Files that it does not list, or that lie outside the folder, are never touched.
 
     Raises:
         UserError: The operating system refuses.
     """
-    if not (folder / MANIFEST_NAME).is_file():
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
         return
-    listed = read_manifest(folder).files.keys() - set(keep)
+    try:
+        listed = set(json.loads(path.read_bytes())["files"])
+    except (ValueError, KeyError, TypeError):  # written by something else: nothing in it names files of ours
+        listed = set()
+    inside = {name for name in listed - set(keep) if ".." not in Path(name).parts and not Path(name).is_absolute()}
     with writing(folder):
-        (folder / MANIFEST_NAME).unlink()
-        for name in sorted(listed):
+        path.unlink()
+        for name in sorted(inside):
             (folder / name).unlink(missing_ok=True)
 
 

@@ -40,9 +40,7 @@ def label_names_of(schema: pa.Schema) -> tuple[str, ...]:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return tuple(features["labels"]["feature"]["names"])
     except KeyError:
-        raise UserError(
-            "the Parquet schema carries no label names; the data set was not written by build or split"
-        ) from None
+        raise UserError("the Parquet schema carries no label names: build the data set again") from None
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -88,8 +86,8 @@ class SplitWriter:
     """Streams the rows of one config into `FOLDER/SPLIT-00000-of-0000N.parquet`.
 
     Rows keep the order of the calls. Row groups and shards depend on the rows alone, not on how they were cut into
-    calls. Files lie under hidden names until `close`, because N is known only then; `close` writes an empty
-    file for a split that got no row, so that every split loads.
+    calls. Files lie under hidden names until `close`, because N is known only then. A split that got no
+    row has no file: `datasets` refuses to load an empty one.
     """
 
     def __init__(
@@ -152,7 +150,7 @@ class SplitWriter:
         return self._folder / f".{split}-{index:05d}.unfinished"
 
     def _flush(self, split: str, state: "_OpenSplit", *, everything: bool) -> None:
-        """Write whole row groups out of what waits; with `everything` also the rest, and a first file in any case."""
+        """Write whole row groups out of what waits; with `everything` also the rest."""
         waiting = pa.concat_tables(state.waiting) if state.waiting else self._schema.empty_table()
         n_written = 0
         with writing(self._folder):
@@ -162,8 +160,6 @@ class SplitWriter:
                 n_written += group.num_rows
                 state.n_rows[-1] += group.num_rows
                 state.n_bytes += group.nbytes
-            if everything and not state.n_rows:
-                self._writer(split, state)
         rest = waiting.slice(n_written)
         state.waiting, state.n_waiting = ([rest] if rest.num_rows else []), rest.num_rows
 
