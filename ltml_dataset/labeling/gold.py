@@ -117,7 +117,9 @@ def _read_table(path: Path) -> pa.Table:
 def _looks_like_label(table: pa.Table, name: str) -> bool:
     kind = table.schema.field(name).type
     numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    return name not in _NOT_LABELS and (numeric or pa.types.is_null(kind)) and (name[:1].isupper() or name == NO_FINDING)
+    return (
+        name not in _NOT_LABELS and (numeric or pa.types.is_null(kind)) and (name[:1].isupper() or name == NO_FINDING)
+    )
 
 
 def _states(column: pa.ChunkedArray, path: Path, name: str) -> States:
