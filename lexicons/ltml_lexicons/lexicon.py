@@ -128,6 +128,7 @@ def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str
             where = label_documents[stem].where(("id",))
             raise LexiconError(f"{where}: id `{label.id}` differs from the file name; rename one of them.")
     no_finding = labels.pop(NO_FINDING_ID, None)
+    everything = [*labels.values(), *([no_finding] if no_finding else [])]
     cue_documents = folder("cues")
     word_files = {"pseudo", "termination"}
     return Lexicon(
@@ -136,14 +137,26 @@ def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str
         sources=sources,
         labels=dict(sorted(labels.items(), key=lambda item: item[1].index)),
         no_finding=no_finding,
-        sites=anatomy("sites"),
-        predicates=anatomy("predicates"),
-        modifiers=anatomy("modifiers"),
+        sites=_with_own_groups(anatomy("sites"), "sites", everything, label_documents),
+        predicates=_with_own_groups(anatomy("predicates"), "predicates", everything, label_documents),
+        modifiers=_with_own_groups(anatomy("modifiers"), "modifiers", everything, label_documents),
         cues={name: validate(CueFile, doc) for name, doc in cue_documents.items() if name not in word_files},
         words={name: validate(WordFile, doc) for name, doc in cue_documents.items() if name in word_files},
         label_sets={name: validate(LabelSet, doc) for name, doc in folder("label_sets").items()},
         documents=label_documents,
     )
+
+
+def _with_own_groups(shared: TermFile, kind: str, labels: Sequence[Label], documents: dict[str, Document]) -> TermFile:
+    """The groups of `anatomy/` and those that label files bring along."""
+    groups = dict(shared.groups)
+    for label in labels:
+        for name, group in getattr(label.groups, kind).items():
+            if name in groups:
+                where = documents[label.id].where(("groups", kind, name))
+                raise LexiconError(f"{where}: group `{name}` is already defined; use that one or take another id.")
+            groups[name] = group
+    return shared.model_copy(update={"groups": groups})
 
 
 def check_lexicon(lexicon: Lexicon) -> None:
@@ -189,12 +202,12 @@ def _check_phrases(lexicon: Lexicon, label: Label, seen: dict[str, str]) -> None
             if key in own:
                 raise LexiconError(f"{where((field_name, i))}: `{phrase.text}` stands twice in `{field_name}`.")
             own.add(key)
-            if field_name == "mentions" and label.id != NO_FINDING_ID:
+            if field_name == "mentions" and label.id != NO_FINDING_ID and not getattr(phrase, "shared", False):
                 other = seen.setdefault(key, label.id)
                 if other != label.id:
                     raise LexiconError(
                         f"{where((field_name, i))}: `{phrase.text}` already names `{other}`; "
-                        "keep it in one label and make the other its parent."
+                        "keep it in one label and make the other its parent, or mark it `shared: true`."
                     )
 
 

@@ -53,6 +53,8 @@ class Phrase(LexiconModel):
     """Match only where the report writes it in capitals (`PE`, not `pe`)."""
     state: State | None = None
     """Overrides what the phrase says by itself, e.g. `negative` for `clear costophrenic angles`."""
+    shared: bool = False
+    """Another label names the same words on purpose (`hemopneumothorax` is a hemothorax and a pneumothorax)."""
     note: str | None = None
     """Why the phrase is here, for the next reader."""
 
@@ -134,6 +136,46 @@ class Composed(LexiconModel):
         return self
 
 
+class Term(LexiconModel):
+    """One wording of a site, predicate or modifier."""
+
+    text: Annotated[str, Field(min_length=2)]
+    """The words."""
+    stem: bool = False
+    """The last word may go on."""
+    plural: bool = True
+    """Also match the regular plural of the last word."""
+    note: str | None = None
+    """Why."""
+
+
+class TermGroup(LexiconModel):
+    """Words that mean the same for composed findings."""
+
+    definition: str
+    """What the group stands for."""
+    terms: list[Term | str]
+    """Wordings; a bare string is a term without further keys."""
+
+    def wordings(self) -> list[Term]:
+        """Every wording as a `Term`."""
+        return [term if isinstance(term, Term) else Term(text=term) for term in self.terms]
+
+
+class OwnGroups(LexiconModel):
+    """Term groups that a label file brings along, so that one file is enough for a new label.
+
+    They join the groups of `anatomy/`; any label may use them, and an id may stand only once.
+    """
+
+    sites: dict[Identifier, TermGroup] = {}
+    """Like `anatomy/sites.yaml`."""
+    predicates: dict[Identifier, TermGroup] = {}
+    """Like `anatomy/predicates.yaml`."""
+    modifiers: dict[Identifier, TermGroup] = {}
+    """Like `anatomy/modifiers.yaml`."""
+
+
 class Label(LexiconModel):
     """One finding: a page of the handbook."""
 
@@ -171,32 +213,8 @@ class Label(LexiconModel):
     """Phrases that hide mentions inside them."""
     composed: list[Composed] = []
     """Findings said in parts."""
-
-
-class Term(LexiconModel):
-    """One wording of a site, predicate or modifier."""
-
-    text: Annotated[str, Field(min_length=2)]
-    """The words."""
-    stem: bool = False
-    """The last word may go on."""
-    plural: bool = True
-    """Also match the regular plural of the last word."""
-    note: str | None = None
-    """Why."""
-
-
-class TermGroup(LexiconModel):
-    """Words that mean the same for composed findings."""
-
-    definition: str
-    """What the group stands for."""
-    terms: list[Term | str]
-    """Wordings; a bare string is a term without further keys."""
-
-    def wordings(self) -> list[Term]:
-        """Every wording as a `Term`."""
-        return [term if isinstance(term, Term) else Term(text=term) for term in self.terms]
+    groups: OwnGroups = OwnGroups()
+    """Sites, predicates and modifiers that only this label's composed findings need."""
 
 
 class TermFile(LexiconModel):
