@@ -15,7 +15,11 @@ def report_schema(text_columns: Sequence[str] = ("text",), id_type: pa.DataType 
     `subject_id` and `study_id` are int32 in MIMIC-CXR and strings elsewhere; both may be null.
     """
     ids = id_type or pa.int32()
-    fields = [pa.field("report_id", pa.string(), nullable=False), pa.field("subject_id", ids), pa.field("study_id", ids)]
+    fields = [
+        pa.field("report_id", pa.string(), nullable=False),
+        pa.field("subject_id", ids),
+        pa.field("study_id", ids),
+    ]
     return pa.schema(fields + [pa.field(name, pa.string()) for name in text_columns])
 
 
