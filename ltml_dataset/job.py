@@ -1,0 +1,105 @@
+"""Opening a build: every input found, checked and hashed before the long work starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ltml_dataset.config import BuildConfig
+from ltml_dataset.errors import UserError
+from ltml_dataset.export.manifest import InputFile, LexiconStamp, sha256_of
+from ltml_dataset.export.parquet import writing
+from ltml_dataset.export.staging import check_out
+from ltml_dataset.labeling.labeler import Labeler
+from ltml_dataset.shards import REPORTS_PER_SHARD, Shards, open_shards
+from ltml_dataset.sources import Partition, Source, open_source
+
+
+@dataclass(frozen=True)
+class Job:
+    """A build whose inputs have been found."""
+
+    config: BuildConfig
+    out: Path
+    source: Source
+    labeler: Labeler
+    partitions: list[Partition]
+    inputs: list[InputFile]
+    shards: Shards
+    lexicon: LexiconStamp
+
+    @property
+    def todo(self) -> list[Partition]:
+        """Partitions of this call's part that have no shard yet."""
+        part, n_parts = self.config.part or (0, 1)
+        return [partition for partition in self.partitions[part::n_parts] if self.shards.done(partition.index) is None]
+
+
+def open_job(config: BuildConfig) -> Job:
+    """Find, check and hash everything a build reads.
+
+    Raises:
+        UserError: An input is missing or not what it should be, or the output folder cannot be used.
+    """
+    config = config.resolved()
+    if config.reports is None or config.out is None:
+        missing = "REPORTS" if config.reports is None else "--out"
+        raise UserError(f"build needs {missing}: give it on the command line or in the recipe.")
+    if config.medium > config.head:
+        raise UserError(f"--medium {config.medium} is above --head {config.head}: give the larger number to --head.")
+    check_out(config.out, force=config.force)
+    names = [name.strip() for name in config.text_column.split(",")] if config.text_column else None
+    source = open_source(config.reports, id_column=config.id_column, text_columns=names)
+    check_sharing(config, source)
+    labeler = Labeler(
+        label_set=config.label_set,
+        profile=config.profile or "clinical",
+        sections=config.sections,
+        engine=config.engine,
+        parents=config.parents,
+        text_columns=source.text_columns,
+    )
+    partitions = source.partitions(REPORTS_PER_SHARD)
+    reports = describe_inputs("reports", source.inputs)
+    inputs = list(reports)
+    for role in ("metadata", "official_labels", "official_split", "gold"):
+        path: Path | None = getattr(config, role)
+        inputs += describe_inputs(role, [path] if path else [])
+    if config.split.ids is not None:
+        inputs += describe_inputs("split.ids", config.split.ids)
+    columns: dict[str, object] = {"id": config.id_column, "text": list(source.text_columns)}
+    shards = open_shards(config.out, reports, labeler, columns)
+    if not config.dry_run:
+        with writing(config.out):
+            shards.folder.mkdir(parents=True, exist_ok=True)
+    stamp = LexiconStamp(
+        version=labeler.lexicon_version,
+        fingerprint=labeler.fingerprint,
+        label_set=Path(config.label_set).name,
+        profile=config.profile or "clinical",
+    )
+    return Job(config, config.out, source, labeler, partitions, inputs, shards, stamp)
+
+
+def describe_inputs(role: str, paths: Sequence[Path]) -> list[InputFile]:
+    """Name, size and hash of input files.
+
+    Raises:
+        UserError: One is missing.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"`{path}`, given as {role.replace('_', '-')}, was not found: give the path of the file.")
+    return [InputFile(role=role, name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path)) for path in paths]
+
+
+def check_sharing(config: BuildConfig, source: Source) -> None:
+    """Refuse an upload of credentialed data before any work is done.
+
+    Raises:
+        UserError: `--push-to-hub` with MIMIC-CXR reports and without `--i-may-share`.
+    """
+    if config.push_to_hub and source.credentialed and not config.i_may_share:
+        raise UserError(
+            f"`{config.reports}` is MIMIC-CXR, whose data use agreement forbids sharing it or what is derived from it: "
+            "leave out --push-to-hub, or add --i-may-share if you have the right to."
+        )
