@@ -6,12 +6,13 @@ from pathlib import Path
 
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.errors import UserError
-from ltml_dataset.export.manifest import InputFile, LexiconStamp, sha256_of
+from ltml_dataset.export.manifest import InputFile, LexiconStamp
 from ltml_dataset.export.parquet import writing
 from ltml_dataset.export.staging import check_out
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.shards import REPORTS_PER_SHARD, Shards, open_shards
 from ltml_dataset.sources import Partition, Source, open_source
+from ltml_dataset.sources.hashing import hash_input
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,18 @@ def open_job(config: BuildConfig) -> Job:
 
 
 def describe_inputs(role: str, paths: Sequence[Path]) -> list[InputFile]:
-    """Name, size and hash of input files.
+    """Name, size and hash of inputs; a folder stands for the reports in it.
 
     Raises:
         UserError: One is missing.
     """
+    inputs = []
     for path in paths:
-        if not path.is_file():
+        if not path.exists():
             raise UserError(f"`{path}`, given as {role.replace('_', '-')}, was not found: give the path of the file.")
-    return [InputFile(role=role, name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path)) for path in paths]
+        n_bytes, sha256 = hash_input(path)
+        inputs.append(InputFile(role=role, name=path.resolve().name, bytes=n_bytes, sha256=sha256))
+    return inputs
 
 
 def check_sharing(config: BuildConfig, source: Source) -> None:

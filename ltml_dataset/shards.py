@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,7 +22,7 @@ from ltml_dataset.export.parquet import writing
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.records import Skip
 from ltml_dataset.schema import EVIDENCE_SCHEMA
-from ltml_dataset.sources import Partition, Source
+from ltml_dataset.sources import Partition, Source, not_utf8
 
 REPORTS_PER_SHARD = 4096
 _DETAILS = b"ltml"
@@ -36,6 +37,8 @@ class ShardDone:
     index: int
     n_reports: int
     n_mentions: int
+    n_not_utf8: int
+    """Reports that were not UTF-8 and were read as Windows-1252."""
     skips: tuple[Skip, ...]
 
 
@@ -63,7 +66,7 @@ class Shards:
         except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
             return None
         skips = tuple(Skip(*skip) for skip in details["skips"])
-        return ShardDone(index, details["n_reports"], details["n_mentions"], skips)
+        return ShardDone(index, details["n_reports"], details["n_mentions"], details["n_not_utf8"], skips)
 
     def labels(self, index: int) -> pa.Table:
         """`report_id`, `subject_id`, `study_id`, one int8 column per class, `No Finding`."""
@@ -93,15 +96,16 @@ class LabelPartition:
         states = [labels.column(name) for name in labels.schema.names[1:]]
         ids = [reports.column(name) for name in ("report_id", "subject_id", "study_id")]
         names = ["report_id", "subject_id", "study_id", *labels.schema.names[1:]]
-        details = {
+        details: dict[str, Any] = {
             "n_reports": reports.num_rows,
             "n_mentions": evidence.num_rows,
+            "n_not_utf8": len(not_utf8(reports)),
             "skips": [[skip.input, skip.reason] for skip in skips],
         }
         _write(_coded(evidence), self.shards.mentions_path(partition.index))
         table = pa.Table.from_arrays([*ids, *states], names)
         _write(table.replace_schema_metadata({_DETAILS: json.dumps(details)}), self.shards.labels_path(partition.index))
-        return ShardDone(partition.index, reports.num_rows, evidence.num_rows, tuple(skips))
+        return ShardDone(partition.index, reports.num_rows, evidence.num_rows, details["n_not_utf8"], tuple(skips))
 
 
 def open_shards(
