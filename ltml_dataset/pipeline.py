@@ -26,11 +26,19 @@ from ltml_dataset.export.rows import SplitCodes, write_images, write_mentions, w
 from ltml_dataset.export.staging import staged
 from ltml_dataset.job import Job, open_job
 from ltml_dataset.progress import progress_bar
+from ltml_dataset.records import Skip
 from ltml_dataset.runners import run
 from ltml_dataset.runners.local import n_cores
 from ltml_dataset.schema import SPLITS
-from ltml_dataset.shards import LabelPartition, forget, forget_others
-from ltml_dataset.splits import assign_splits
+from ltml_dataset.shards import LabelPartition, forget, forget_others, require
+from ltml_dataset.splits import (
+    Cell,
+    assign_splits,
+    balance_table,
+    iterative_image_split,
+    official_splits,
+    splits_from_ids,
+)
 from ltml_dataset.studies import States, Studies, collect_studies
 
 
@@ -60,6 +68,10 @@ def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
     return Built(job.out, manifest, clock.seconds)
 
 
+PAPER_SHARES = (0.72, 0.08, 0.2)
+"""Train, validation and test of the authors' release: 20 % test, then 10 % of the rest."""
+
+
 @dataclass(frozen=True)
 class Built:
     """A finished data set."""
@@ -78,6 +90,20 @@ class Images:
     """`image_id`, `view`, `image_path`."""
     study_rows: npt.NDArray[np.int64]
     """(n,) row of each image's study in `Studies`."""
+
+
+@dataclass(frozen=True)
+class ImageSplit:
+    """How the images were dealt."""
+
+    codes: SplitCodes
+    """(n,) split of each image."""
+    cells: list[Cell] | None
+    """Balance of every label in every split; None where the split was given."""
+    notes: list[str]
+    """Sentences for the card."""
+    skips: list[Skip]
+    """Listed ids that match no image."""
 
 
 def label_reports(job: Job, *, show_progress: bool = False) -> None:
@@ -106,19 +132,39 @@ def list_images(job: Job, studies: Studies) -> Images:
     return Images(rows, np.arange(len(studies)))
 
 
-def split_images(job: Job, studies: Studies, images: Images, targets: States) -> SplitCodes:
-    """(n,) split of each image."""
+def split_images(job: Job, studies: Studies, images: Images, targets: States) -> ImageSplit:
+    """Deal the images: by given lists, by the official file, as the paper did, or by patients with balanced labels."""
     options = job.config.split
+    image_ids = images.rows["image_id"]
+    labels = targets[images.study_rows] == 1
+    if options.ids is not None:
+        given = splits_from_ids(image_ids.combine_chunks(), *options.ids)
+        skips = [
+            Skip(image_id, f"listed for {name} in {path.name}, but no image has this id")
+            for (name, ids), path in zip(given.unmatched.items(), options.ids, strict=True)
+            for image_id in ids
+        ]
+        return ImageSplit(split_codes(given.splits), None, [given.summary()], skips)
+    if job.config.official_split is not None:
+        has_images = job.config.metadata is not None
+        ids = image_ids if has_images else studies.study_ids.take(pa.array(images.study_rows))
+        names = official_splits(job.config.official_split, pa.array(ids), "dicom_id" if has_images else "study_id")
+        return ImageSplit(split_codes(names), None, [], [])
     groups = {"subject": studies.patients()[images.study_rows], "study": images.study_rows, "image": None}
-    names = assign_splits(
-        targets[images.study_rows] == 1, groups[options.group_by or "subject"], options.shares, options.seed
-    )
-    codes: SplitCodes = np.searchsorted(_SORTED, names).astype(np.int8)
-    return _CODE_OF_SORTED[codes]
+    unit = groups[options.group_by or "subject"]
+    if job.config.protocol == "paper" and options.group_by == "image":
+        names, shares = iterative_image_split(labels, image_ids.combine_chunks(), options.seed), PAPER_SHARES
+    else:
+        names, shares = assign_splits(labels, unit, options.shares, options.seed), options.shares
+    cells = balance_table(labels, names, studies.label_names, unit, shares)
+    reasons = {cell.label: cell.reason for cell in cells if cell.reason}
+    notes = [f"{label} could not be balanced over the splits: {reason}." for label, reason in reasons.items()]
+    return ImageSplit(split_codes(names), cells, notes, [])
 
 
-_SORTED = np.array(sorted(SPLITS))
-_CODE_OF_SORTED = np.array([SPLITS.index(name) for name in sorted(SPLITS)], dtype=np.int8)
+def split_codes(names: npt.NDArray[np.str_]) -> SplitCodes:
+    """(n,) index into SPLITS of each name."""
+    return np.select([names == name for name in SPLITS], range(len(SPLITS))).astype(np.int8)
 
 
 def split_studies(studies: Studies, images: Images, split: SplitCodes) -> SplitCodes:
@@ -134,18 +180,20 @@ def split_studies(studies: Studies, images: Images, split: SplitCodes) -> SplitC
     return np.where(of_study < 0, of_patient[patients], of_study)
 
 
-def write_data_set(job: Job, studies: Studies, images: Images, targets: States, split: SplitCodes) -> Manifest:
+def write_data_set(job: Job, studies: Studies, images: Images, targets: States, split: ImageSplit) -> Manifest:
     """Write the folder under a hidden name and move it into place, manifest last."""
-    study_split = split_studies(studies, images, split)
-    done = [job.shards.done(partition.index) for partition in job.partitions]
-    first_rows = np.cumsum([0, *(shard.n_reports for shard in done if shard is not None)])
+    study_split = split_studies(studies, images, split.codes)
+    done = list(require(job.shards, len(job.partitions)))
+    first_rows = np.cumsum([0, *(shard.n_reports for shard in done)])
+    skips = [skip for shard in done for skip in shard.skips]
+    label_counts = count_labels(studies, images, targets, split.codes)
+    n_not_utf8 = sum(shard.n_not_utf8 for shard in done)
+    notes = [f"{n_not_utf8:,} reports are not valid UTF-8 and were read as Windows-1252."] if n_not_utf8 else []
     with staged(job.out) as folder:
-        rows = write_images(folder, images.rows, images.study_rows, studies, targets, split)
+        rows = write_images(folder, images.rows, images.study_rows, studies, targets, split.codes)
         rows |= write_studies(folder, studies, study_split)
-        mentions = ((int(first_rows[p.index]), job.shards.mentions(p.index)) for p in job.partitions)
+        mentions = ((int(first_rows[shard.index]), job.shards.mentions(shard.index)) for shard in done)
         rows |= write_mentions(folder, mentions, studies, study_split)
-        skips = [skip for shard in done if shard is not None for skip in shard.skips]
-        label_counts = count_labels(studies, images, targets, split)
         manifest = Manifest(
             lexicon=job.lexicon,
             config=job.config.content(),
@@ -158,11 +206,12 @@ def write_data_set(job: Job, studies: Studies, images: Images, targets: States, 
                 "reports_skipped": len(skips),
                 "studies": len(studies),
                 "images": len(images.study_rows),
-                "mentions": sum(shard.n_mentions for shard in done if shard is not None),
+                "mentions": sum(shard.n_mentions for shard in done),
             },
-            splits=count_splits(studies, images, split),
+            splits=count_splits(studies, images, split.codes),
             label_counts=label_counts,
-            skipped=[SkippedInput(input=skip.input, reason=skip.reason) for skip in skips],
+            skipped=[SkippedInput(input=skip.input, reason=skip.reason) for skip in [*skips, *split.skips]],
+            notes=notes + split.notes,
         )
         manifest = manifest.model_copy(update={"files": written_files(folder, rows)})
         write_manifest(manifest, folder)
