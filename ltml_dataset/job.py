@@ -13,6 +13,14 @@ from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.shards import REPORTS_PER_SHARD, Shards, open_shards
 from ltml_dataset.sources import Partition, Source, open_source
 from ltml_dataset.sources.hashing import hash_input
+from ltml_dataset.sources.mimic_tables import FILES, find_file
+
+_ROLES = {
+    "metadata": "metadata",
+    "official_labels": "official labels",
+    "official_split": "official split",
+    "gold": "gold labels",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ class Job:
     labeler: Labeler
     partitions: list[Partition]
     inputs: list[InputFile]
+    files: dict[str, Path]
+    """Tables of MIMIC-CXR-JPG that were given, by option name."""
     shards: Shards
     lexicon: LexiconStamp
 
@@ -51,6 +61,7 @@ def open_job(config: BuildConfig) -> Job:
     names = [name.strip() for name in config.text_column.split(",")] if config.text_column else None
     source = open_source(config.reports, id_column=config.id_column, text_columns=names)
     check_sharing(config, source)
+    files = find_tables(config)
     labeler = Labeler(
         label_set=config.label_set,
         profile=config.profile or "clinical",
@@ -61,10 +72,7 @@ def open_job(config: BuildConfig) -> Job:
     )
     partitions = source.partitions(REPORTS_PER_SHARD)
     reports = describe_inputs("reports", source.inputs)
-    inputs = list(reports)
-    for role in ("metadata", "official_labels", "official_split", "gold"):
-        path: Path | None = getattr(config, role)
-        inputs += describe_inputs(role, [path] if path else [])
+    inputs = reports + [file for option, path in files.items() for file in describe_inputs(option, [path])]
     if config.split.ids is not None:
         inputs += describe_inputs("split.ids", config.split.ids)
     columns: dict[str, object] = {"id": config.id_column, "text": list(source.text_columns)}
@@ -78,7 +86,22 @@ def open_job(config: BuildConfig) -> Job:
         label_set=Path(config.label_set).name,
         profile=config.profile or "clinical",
     )
-    return Job(config, config.out, source, labeler, partitions, inputs, shards, stamp)
+    return Job(config, config.out, source, labeler, partitions, inputs, files, shards, stamp)
+
+
+def find_tables(config: BuildConfig) -> dict[str, Path]:
+    """The tables of MIMIC-CXR-JPG that a build was given, by option name; each may be a folder that holds it.
+
+    Raises:
+        UserError: One is missing, or the protocol needs one that was not given.
+    """
+    if config.common_labels == "official" and config.official_labels is None:
+        file = FILES["official labels"]
+        raise UserError(
+            f"the 13 common labels are to come from `{file.name}` ({file.origin}): give it with {file.flag}, or say "
+            "--common-labels mined."
+        )
+    return {option: find_file(role, path) for option, role in _ROLES.items() if (path := getattr(config, option))}
 
 
 def describe_inputs(role: str, paths: Sequence[Path]) -> list[InputFile]:

@@ -9,13 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.config import Uncertain
+from ltml_dataset.official import NOT_MENTIONED, States
 from ltml_dataset.records import Assertion
 from ltml_dataset.schema import NO_FINDING
-
-NOT_MENTIONED = -2
-"""State of a label that a report does not mention, inside arrays; null in every file."""
-
-States = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
