@@ -115,7 +115,9 @@ def label_quality(
             LabelQuality(
                 label=label,
                 judged=len(judged),
-                kappa=cohen_kappa([a.state_of(label) or 0 for a, _ in pairs], [b.state_of(label) or 0 for _, b in pairs]),
+                kappa=cohen_kappa(
+                    [a.state_of(label) or 0 for a, _ in pairs], [b.state_of(label) or 0 for _, b in pairs]
+                ),
                 fleiss=fleiss_kappa(np.array(counts).reshape(-1, 3)),
                 double_read=len(pairs),
                 precision=precision,

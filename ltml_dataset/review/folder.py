@@ -79,7 +79,9 @@ class ReviewFolder:
         """Image files of a study that exist under the image root."""
         if self.image_root is None:
             return []
-        return [path for name in self._images.get(study, ()) if (path := self.image_root / name).is_file()]
+        root = self.image_root.resolve()
+        paths = [(root / name).resolve() for name in self._images.get(study, ())]
+        return [path for path in paths if path.is_relative_to(root) and path.is_file()]
 
 
 def open_folder(
@@ -206,9 +208,7 @@ def _headings(text: str, sections: Sequence[Any]) -> tuple[tuple[int, int], ...]
     return tuple(spans)
 
 
-def _disagreements(
-    directory: Path, studies: Sequence[str], labels: Sequence[str]
-) -> npt.NDArray[np.bool_] | None:
+def _disagreements(directory: Path, studies: Sequence[str], labels: Sequence[str]) -> npt.NDArray[np.bool_] | None:
     """Where a second engine differs, as `build --second-engine` stored it; None if it did not run."""
     files = sorted((directory / "disagreements").glob("*.parquet"))
     if not files:

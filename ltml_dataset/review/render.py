@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from ltml_dataset.review.decisions import State
 
@@ -80,8 +81,9 @@ def _marked(passage: Passage, marks: Sequence[Mark]) -> str:
     for start, end in [(m.start, m.end) for m in marks] + cues + list(passage.headings):
         bounds |= {start, end}
     cuts = sorted(bound for bound in bounds if 0 <= bound <= len(passage.text))
-    pieces, opened = [], set()
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    pieces: list[str] = []
+    opened: set[int] = set()
+    for start, end in pairwise(cuts):
         piece = escape(passage.text[start:end])
         if any(a <= start and end <= b for a, b in cues):
             piece = f"<u>{piece}</u>"
@@ -121,7 +123,8 @@ def panel_html(rows: Sequence[LabelRow]) -> str:
 def _row(row: LabelRow) -> str:
     machine = _WORD[row.machine].lower()
     others = "".join(
-        f'<span class="other {_CLASS[state]}" title="{escape(reader)}: {_WORD[state].lower()}">{escape(reader[:1].upper())}</span>'
+        f'<span class="other {_CLASS[state]}" title="{escape(reader)}: {_WORD[state].lower()}">'
+        f"{escape(reader[:1].upper())}</span>"
         for reader, state in row.others
     )
     differs = len({state or 0 for _, state in row.others}) > 1
@@ -132,8 +135,9 @@ def _row(row: LabelRow) -> str:
         for code, name, key, word in STATES
     )
     return (
-        f'<div class="label{" differs" if differs else ""}" role="radiogroup" tabindex="-1" data-label="{escape(row.name)}"'
-        f' data-machine="{_CLASS[row.machine]}" aria-label="{escape(row.name)}, machine says {machine}">'
+        f'<div class="label{" differs" if differs else ""}" role="radiogroup" tabindex="-1"'
+        f' data-label="{escape(row.name)}" data-machine="{_CLASS[row.machine]}"'
+        f' aria-label="{escape(row.name)}, machine says {machine}">'
         f'<span class="machine {_CLASS[row.machine]}" title="Machine: {machine}"></span>'
         f'<span class="name">{escape(row.name)}</span>{others}<span class="states">{buttons}</span></div>'
     )

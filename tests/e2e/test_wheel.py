@@ -43,7 +43,15 @@ def test_the_main_job_runs_without_torch(clean_environment: Path, tmp_path: Path
 def test_the_benchmark_says_which_extra_it_needs(clean_environment: Path, tmp_path: Path) -> None:
     assert "baseline" in run(clean_environment / "ltml-benchmark", "list", folder=tmp_path)
     refused = run(
-        clean_environment / "ltml-benchmark", "run", "baseline", "--data", "d", "--out", "o", folder=tmp_path, expected=1
+        clean_environment / "ltml-benchmark",
+        "run",
+        "baseline",
+        "--data",
+        "d",
+        "--out",
+        "o",
+        folder=tmp_path,
+        expected=1,
     )
     assert "benchmark" in refused
     assert "Traceback" not in refused
