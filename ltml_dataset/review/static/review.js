@@ -81,15 +81,18 @@
       const names = rows().map((row) => row.dataset.label);
       return names.find((n) => n.toLowerCase().startsWith(wanted)) ?? names.find((n) => n.toLowerCase().includes(wanted));
     };
+    // Removing a focused field blurs it, and a second removal in between would throw.
+    let closed = false;
+    const close = () => { if (!closed) { closed = true; input.remove(); } };
     input.addEventListener("keydown", (event) => {
       event.stopPropagation();
       if (event.key !== "Enter" && event.key !== "Escape") return;
       event.preventDefault();
       const target = event.key === "Enter" && input.value ? rowOf(best()) : current;
-      input.remove();
+      close();
       focusRow(target ?? current);
     });
-    input.addEventListener("blur", () => input.remove());
+    input.addEventListener("blur", close);
     document.body.append(input);
     input.focus();
   }
