@@ -278,6 +278,15 @@ class WordFile(LexiconModel):
     """Groups by role."""
 
 
+class SpellingFile(LexiconModel):
+    """`spelling.yaml`: misspellings and British spellings, word by word."""
+
+    about: str
+    """What the file holds."""
+    words: dict[str, str]
+    """Word as found in reports -> word as written in this lexicon."""
+
+
 class LabelSet(LexiconModel):
     """A choice of labels, in column order."""
 
