@@ -189,7 +189,7 @@ def check_lexicon(lexicon: Lexicon) -> None:
     _check_parents_end(lexicon)
     for label_set in lexicon.label_sets.values():
         for name in label_set.labels:
-            if name not in lexicon.labels and not label_set.files:
+            if name not in lexicon.labels:
                 raise LexiconError(f"`{label_set.id}.yaml`: unknown label `{name}`; no label file has that id.")
 
 

@@ -298,8 +298,8 @@ class LabelSet(LexiconModel):
     """Who uses this list."""
     source: str
     """Where the list was published."""
-    labels: list[Identifier]
-    """Label ids in column order; `No Finding` is always added at the end."""
+    labels: list[str]
+    """Label ids or names in column order; `No Finding` is always added at the end."""
     files: list[str] = []
     """Label files beside this one that join the lexicon: a user's own labels."""
     names: dict[Identifier, str] = {}

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.sources.base import Source
+from ltml_dataset.sources.mimic_tree import MimicTreeSource, find_report_root, no_reports
+from ltml_dataset.sources.mimic_zip import MimicZipSource
+from ltml_dataset.sources.openi import OpenISource
 from ltml_dataset.sources.table import TableSource, sniff_delimiter
 from ltml_dataset.sources.table_rows import TableFile, first_bytes
 
@@ -28,10 +31,31 @@ def open_source(path: Path, *, id_column: str | None = None, text_columns: Seque
     path = Path(path)
     if not path.exists():
         raise UserError(f"`{path}` does not exist; {_EXPECTED}.")
+    if path.is_dir():
+        return _folder(path)
     head, is_gzip = first_bytes(path)
     if not head:
         raise UserError(f"`{path}` is empty; {_EXPECTED}.")
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return MimicZipSource(path)
+    if head[257:262] == b"ustar" or (is_gzip and path.name.endswith((".tgz", ".tar.gz"))):
+        return OpenISource(path)
     return TableSource(_table_file(path, head, is_gzip), id_column, text_columns)
+
+
+def _folder(path: Path) -> Source:
+    try:
+        root = find_report_root(path)
+        if root is not None:
+            return MimicTreeSource(root)
+        if next(path.rglob("*.xml"), None) is not None:
+            return OpenISource(path)
+    except OSError as error:
+        raise UserError(f"`{path}` could not be listed: {error.strerror or error}.") from error
+    archive = next((a for a in (path / "mimic-cxr-reports.zip", path / "NLMCXR_reports.tgz") if a.is_file()), None)
+    if archive is not None:
+        return open_source(archive)
+    raise UserError(no_reports(path))
 
 
 def _table_file(path: Path, head: bytes, is_gzip: bool) -> TableFile:
