@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 import numpy as np
+import pyarrow as pa
 
 from ltml_dataset.dealing import ImageSplit, split_studies
 from ltml_dataset.export.manifest import (
@@ -19,6 +20,7 @@ from ltml_dataset.images import ImageRows
 from ltml_dataset.job import Job
 from ltml_dataset.merging import Merged
 from ltml_dataset.official import States
+from ltml_dataset.records import Skip
 from ltml_dataset.schema import SPLITS
 from ltml_dataset.shards import forget_others, require
 from ltml_dataset.studies import Studies
@@ -31,6 +33,8 @@ def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States,
     done = list(require(job.shards, len(job.partitions)))
     first_rows = np.cumsum([0, *(shard.n_reports for shard in done)])
     skips = [skip for shard in done for skip in shard.skips]
+    silent = studies.report_ids.filter(pa.array(~studies.is_labelled)).to_pylist()
+    skips += [Skip(name, "no text in the sections that are labelled") for name in silent]
     label_counts = count_labels(studies, images, targets, split.codes)
     n_not_utf8 = sum(shard.n_not_utf8 for shard in done)
     notes = [f"{n_not_utf8:,} reports are not valid UTF-8 and were read as Windows-1252."] if n_not_utf8 else []
@@ -47,8 +51,9 @@ def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States,
             groups=group_labels(label_counts["all"], job.config.head, job.config.medium),
             group_thresholds={"head": job.config.head, "medium": job.config.medium},
             counts={
-                "reports": len(studies) + len(skips),
-                "reports_skipped": len(skips),
+                "reports": len(studies) + len(skips) - len(silent),
+                "reports_skipped": len(skips) - len(silent),
+                "studies_unlabelled": len(silent),
                 "studies": len(studies),
                 "images": len(images.study_rows),
                 "mentions": sum(shard.n_mentions for shard in done),

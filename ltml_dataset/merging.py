@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from ltml_dataset.job import Job
 from ltml_dataset.official import (
@@ -51,12 +52,13 @@ def merge_given_labels(job: Job, studies: Studies) -> Merged:
             if job.config.parents:
                 raise_parents(states, parent_columns(job.config.label_set, job.config.profile == "paper"))
             drop_false_no_finding(states, names)
-            studies = replace(studies, states=states)
+            studies = replace(studies, states=states, is_labelled=studies.is_labelled | _speaks(official))
     gold = _given(job, "gold", studies)
     if gold is not None:
         notes.append(_coverage("gold labels", gold, len(studies)))
         states, decided = merge_labels(studies.states, gold)
-        studies = replace(studies, states=states, is_verified=decided[:, :-1])
+        is_labelled = studies.is_labelled | _speaks(gold)
+        studies = replace(studies, states=states, is_labelled=is_labelled, is_verified=decided[:, :-1])
     return Merged(studies, agreement, notes)
 
 
@@ -96,6 +98,11 @@ def _given(job: Job, option: str, studies: Studies) -> GivenLabels | None:
         return None
     role = {"official_labels": "official labels", "gold": "gold labels"}[option]
     return read_given_labels(role, job.files[option], studies.study_ids, (*studies.label_names, NO_FINDING))
+
+
+def _speaks(given: GivenLabels) -> npt.NDArray[np.bool_]:
+    """(N,): the file says something of the study."""
+    return (given.states != NOT_MENTIONED).any(axis=1)
 
 
 def _coverage(what: str, given: GivenLabels, n_studies: int) -> str:

@@ -6,7 +6,7 @@ reports -> sections -> sentences -> mentions -> assertions -> study labels -> im
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,14 +87,17 @@ def read_studies(job: Job) -> Studies:
 
 
 def find_images(job: Job, studies: Studies) -> ImageRows:
-    """Images of the studies by the metadata; without them one row per study, named as its report."""
+    """Images of the labelled studies by the metadata; without them one row per study, named as its report."""
     if "metadata" in job.files:
         metadata = read_metadata(job.files["metadata"])
         views, one_per_study = job.config.views or "frontal", bool(job.config.one_per_study)
-        return list_images(metadata, studies.study_ids, views, one_per_study=one_per_study)
-    missing = pa.nulls(len(studies), pa.string())
-    rows = pa.table({"image_id": studies.report_ids, "view": missing, "image_path": missing})
-    return ImageRows(rows, np.arange(len(studies)), n_without_report=0, n_other_view=0, n_studies_without_image=0)
+        images = list_images(metadata, studies.study_ids, views, one_per_study=one_per_study)
+    else:
+        missing = pa.nulls(len(studies), pa.string())
+        rows = pa.table({"image_id": studies.report_ids, "view": missing, "image_path": missing})
+        images = ImageRows(rows, np.arange(len(studies)), n_without_report=0, n_other_view=0, n_studies_without_image=0)
+    is_usable = studies.is_labelled[images.study_rows]
+    return replace(images, rows=images.rows.filter(pa.array(is_usable)), study_rows=images.study_rows[is_usable])
 
 
 @dataclass

@@ -27,6 +27,8 @@ class Studies:
     """(N, C + 1): 1, 0, -1 or `NOT_MENTIONED` for the classes in order and `No Finding`."""
     label_names: tuple[str, ...]
     """C names, without `No Finding`."""
+    is_labelled: npt.NDArray[np.bool_]
+    """(N,): the report held text that was labelled; without it nothing is known, which is not "all absent"."""
     is_verified: npt.NDArray[np.bool_] | None = None
     """(N, C): a person decided this label; None where nobody did."""
 
@@ -70,7 +72,8 @@ def collect_studies(tables: Sequence[pa.Table], label_names: Sequence[str]) -> S
     if study_ids.null_count:
         subject_ids = subject_ids.cast(pa.string())
         study_ids = pc.coalesce(study_ids.cast(pa.string()), report_ids)
-    return Studies(report_ids, subject_ids, study_ids, states, tuple(label_names))
+    is_labelled = (states != NOT_MENTIONED).any(axis=1)
+    return Studies(report_ids, subject_ids, study_ids, states, tuple(label_names), is_labelled)
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:
