@@ -49,7 +49,7 @@ class SentenceJudge:
 
 
 def find_mentions(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[MentionSpan]:
-    """Phrases and composed findings of a sentence, by position; a composed finding a phrase already names is dropped."""
+    """Phrases and composed findings of a sentence, by position; a composed one that a phrase names too is dropped."""
     phrases = compiled.phrases
     mentions: list[MentionSpan] = [
         (start, end, start, end, phrases[ref].label, ref, POSITIVE, -1)

@@ -19,7 +19,7 @@ from ltml_dataset.labeling.aggregate import (
     ranks_to_column,
 )
 from ltml_dataset.labeling.assertion import AssertionEngine
-from ltml_dataset.labeling.compiled import POSITIVE, RULES_VERSION, compile_lexicon
+from ltml_dataset.labeling.compiled import RULES_VERSION, compile_lexicon
 from ltml_dataset.labeling.judge import SentenceJudge, assert_span_tokens
 from ltml_dataset.labeling.sentence_store import SentenceStore
 from ltml_dataset.records import Assertion, Mention
@@ -96,22 +96,20 @@ class Labeler:
         lexicon = chosen.lexicon
         self.label_names: tuple[str, ...] = chosen.names
         self.lexicon_version: str = lexicon.version
-        self.fingerprint: str = _fingerprint(lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents)
+        self.fingerprint: str = _fingerprint(
+            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents
+        )
         compiled = compile_lexicon(lexicon, list(lexicon.labels.values()), PROFILE_KINDS[profile])
         self._compiled = compiled
         numbers = {label.id: i for i, label in enumerate(compiled.labels)}
-        ancestry = [
-            [*label.parents, *(label.paper_parents if profile == "paper" else ())] for label in compiled.labels
-        ]
+        ancestry = [[*label.parents, *(label.paper_parents if profile == "paper" else ())] for label in compiled.labels]
         self._pairs = parent_pairs([[numbers[name] for name in names] for names in ancestry]) if parents else []
         self._columns = [numbers[label.id] for label in chosen.labels]
         shown = set(self._columns)
         for child, parent in reversed(self._pairs):
             if parent in shown:
                 shown.add(child)
-        self._findings = sorted(
-            {i for i in shown if not compiled.labels[i].device} | ({compiled.suppressor} - {-1})
-        )
+        self._findings = sorted({i for i in shown if not compiled.labels[i].device} | ({compiled.suppressor} - {-1}))
         self._names = [label.name for label in compiled.labels]
         for i, name in zip(self._columns, chosen.names, strict=True):
             self._names[i] = name
@@ -149,7 +147,7 @@ class Labeler:
 
     def label_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The label file's rows for one batch of reports, in order. A pure function of the batch."""
-        return self._labels(batch, self._read(batch))
+        return self._labels(batch, self._read(batch, self._names_of_texts(batch)))
 
     def judge_batch(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Labels and evidence of one batch.
@@ -158,18 +156,13 @@ class Labeler:
             The label file's rows, and one row per mention: `row` (int32, position in the batch), then the columns of
             `EVIDENCE_SCHEMA`.
         """
-        read = self._read(batch)
+        read = self._read(batch, self._names_of_texts(batch))
         return self._labels(batch, read), self._evidence(batch, read)
 
     def explain(self, text: str) -> list[Mention]:
         """Every mention of one report, in reading order, also those that lose in aggregation."""
         batch = pa.record_batch({"report_id": pa.array([""]), "text": pa.array([text], pa.string())})
-        columns = self._text_columns
-        self._text_columns = ("text",)
-        try:
-            evidence = self.judge_batch(batch)[1]
-        finally:
-            self._text_columns = columns
+        evidence = self._evidence(batch, self._read(batch, ("text",)))
         return [
             Mention(**{**row, "status": Assertion(row["status"])})
             for row in evidence.drop_columns(["row", "report_id"]).to_pylist()
@@ -191,7 +184,7 @@ class Labeler:
         first, last = overlapping[0][0], overlapping[-1][1]
         return Assertion(assert_span_tokens(self._judge, text[first:last], start - first, end - first))
 
-    def _read(self, batch: pa.RecordBatch) -> _Read:
+    def _names_of_texts(self, batch: pa.RecordBatch) -> tuple[str, ...]:
         names = self._text_columns or tuple(name for name in batch.schema.names if name not in ID_COLUMNS)
         missing = [name for name in names if name not in batch.schema.names]
         if missing or not names:
@@ -199,6 +192,9 @@ class Labeler:
                 f"text column `{missing[0] if missing else 'text'}` is not in the batch, which has "
                 f"{', '.join(batch.schema.names)}; name the columns that hold text."
             )
+        return names
+
+    def _read(self, batch: pa.RecordBatch, names: Sequence[str]) -> _Read:
         self._store.begin_batch()
         columns = [batch.column(name).to_pylist() for name in names]
         ids = batch.column("report_id").to_pylist() if "report_id" in batch.schema.names else [None] * batch.num_rows
