@@ -210,6 +210,8 @@ def test_every_key_and_the_dialogs(tmp_path: Path) -> None:
         close_dialog(page)
         page.keyboard.press("f")
         page.keyboard.press("w")
+        expect(page.get_by_role("button", name="It is right")).to_be_focused()
+        page.wait_for_timeout(500)
         page.get_by_role("button", name="not mentioned").first.click()
         page.wait_for_function("!document.querySelector('.q-dialog')")
         (judgement,) = read_judgements(tmp_path / "set-review")
