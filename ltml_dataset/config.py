@@ -64,8 +64,6 @@ class BuildConfig(_Options):
     """Phrases: clinical has the curated ones too, paper only CheXpert and Gamuts; by default as the protocol."""
     sections: Literal["default", "official", "all"] = "default"
     """Sections that count: findings and impression; as the official labels chose; or all."""
-    engine: Literal["rules", "spacy"] = "rules"
-    """What decides assertions."""
     parents: bool = True
     """A positive label makes its parents positive."""
     common_labels: Literal["mined", "official"] | None = None

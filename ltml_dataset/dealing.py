@@ -13,6 +13,7 @@ from ltml_dataset.official import States
 from ltml_dataset.records import Skip
 from ltml_dataset.schema import SPLITS
 from ltml_dataset.splits import (
+    ALL_ROWS,
     Cell,
     assign_splits,
     balance_table,
@@ -66,7 +67,9 @@ def split_images(job: Job, studies: Studies, images: ImageRows, targets: States)
         names, shares = assign_splits(labels, unit, options.shares, options.seed), options.shares
     cells = balance_table(labels, names, studies.label_names, unit, shares)
     reasons = {cell.label: cell.reason for cell in cells if cell.reason}
-    notes = [f"{label} could not be balanced over the splits: {reason}." for label, reason in reasons.items()]
+    sizes = reasons.pop(ALL_ROWS, None)
+    notes = [f"The sizes of the splits could not be met: {sizes}."] if sizes else []
+    notes += [f"{label} could not be balanced over the splits: {reason}." for label, reason in reasons.items()]
     return ImageSplit(split_codes(names), cells, notes, [])
 
 

@@ -66,7 +66,6 @@ def open_job(config: BuildConfig) -> Job:
         label_set=config.label_set,
         profile=config.profile or "clinical",
         sections=config.sections,
-        engine=config.engine,
         parents=config.parents,
         text_columns=source.text_columns,
     )

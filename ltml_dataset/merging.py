@@ -102,7 +102,8 @@ def _given(job: Job, option: str, studies: Studies) -> GivenLabels | None:
 
 def _speaks(given: GivenLabels) -> npt.NDArray[np.bool_]:
     """(N,): the file says something of the study."""
-    return (given.states != NOT_MENTIONED).any(axis=1)
+    speaks: npt.NDArray[np.bool_] = (given.states != NOT_MENTIONED).any(axis=1)
+    return speaks
 
 
 def _coverage(what: str, given: GivenLabels, n_studies: int) -> str:

@@ -7,7 +7,6 @@ does not.
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow as pa
 from ltml_dataset import __version__
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import InputFile
-from ltml_dataset.export.parquet import writing
+from ltml_dataset.export.parquet import replacing, writing
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.records import Skip
 from ltml_dataset.schema import EVIDENCE_SCHEMA
@@ -177,12 +176,12 @@ def _coded(evidence: pa.RecordBatch) -> pa.Table:
 
 
 def _write(table: pa.Table, path: Path) -> None:
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")  # two jobs may label the same part
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pa.OSFile(str(unfinished), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
-            writer.write_table(table)
-        unfinished.replace(path)
+    with (
+        replacing(path) as unfinished,
+        pa.OSFile(str(unfinished), "wb") as stream,
+        pa.ipc.new_file(stream, table.schema) as writer,
+    ):
+        writer.write_table(table)
 
 
 def _read(path: Path) -> pa.Table:

@@ -43,7 +43,7 @@ class Studies:
     def patients(self) -> npt.NDArray[np.int64]:
         """(N,) number of the patient of each report; a report of an unknown patient is a patient of its own."""
         codes = self.subject_ids.dictionary_encode()
-        known = pc.fill_null(codes.indices, -1).to_numpy().astype(np.int64)
+        known: npt.NDArray[np.int64] = pc.fill_null(codes.indices, -1).to_numpy().astype(np.int64)
         alone = known < 0
         known[alone] = len(codes.dictionary) + np.arange(np.count_nonzero(alone))
         return known

@@ -8,6 +8,9 @@ from cyclopts import App, Parameter
 
 from ltml_dataset.config import BuildConfig, read_recipe
 
+MOST_NOTES = 5
+"""Notes that are printed; all are in the manifest."""
+
 if TYPE_CHECKING:
     from ltml_dataset.job import Job
     from ltml_dataset.pipeline import Built
@@ -124,8 +127,10 @@ def _print_built(built: "Built", *, json: bool) -> None:
         first = manifest.skipped[0]
         print(f"{len(manifest.skipped)} inputs were skipped, the first {first.input}: {first.reason}.")
         print(f"All are named in {built.out / 'manifest.json'}.")
-    for note in manifest.notes:
+    for note in manifest.notes[:MOST_NOTES]:
         print(note)
+    if len(manifest.notes) > MOST_NOTES:
+        print(f"{len(manifest.notes) - MOST_NOTES} more notes stand in the manifest and on the card.")
     print(f"Card      {built.out / 'README.md'}")
     print(f"Manifest  {built.out / 'manifest.json'}")
     print(f"Load      datasets.load_dataset({str(built.out)!r})")

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.export.parquet import SplitWriter
-from ltml_dataset.schema import SPLITS, image_schema, mention_schema, study_schema
 from ltml_dataset.official import NOT_MENTIONED, States
+from ltml_dataset.schema import SPLITS, image_schema, mention_schema, study_schema
 from ltml_dataset.studies import Studies
 
 ROWS_AT_ONCE = 65_536

@@ -198,7 +198,7 @@ def test_verify_finds_what_was_changed(reports: Path, tmp_path: Path, capsys: py
         ({"reports": None}, "REPORTS"),
         ({"out": None}, "--out"),
         ({"head": 5, "medium": 10}, "--medium 10 is above --head 5"),
-        ({"gold": "nowhere.csv"}, r"nowhere\.csv.*not found"),
+        ({"gold": "nowhere.csv"}, r"nowhere\.csv.*does not exist"),
         ({"reports": "nowhere.zip"}, r"nowhere\.zip"),
     ],
 )
