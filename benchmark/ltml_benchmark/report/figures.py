@@ -1,0 +1,1 @@
+def save_run_figures(out): pass
