@@ -15,7 +15,11 @@ def report_schema(text_columns: Sequence[str] = ("text",), id_type: pa.DataType 
     `subject_id` and `study_id` are int32 in MIMIC-CXR and strings elsewhere; both may be null.
     """
     ids = id_type or pa.int32()
-    fields = [pa.field("report_id", pa.string(), nullable=False), pa.field("subject_id", ids), pa.field("study_id", ids)]
+    fields = [
+        pa.field("report_id", pa.string(), nullable=False),
+        pa.field("subject_id", ids),
+        pa.field("study_id", ids),
+    ]
     return pa.schema(fields + [pa.field(name, pa.string()) for name in text_columns])
 
 
@@ -49,3 +53,48 @@ EVIDENCE_SCHEMA = pa.schema(
 
 With several text columns the offsets count within the column named by `section`.
 """
+
+
+def image_schema(
+    label_names: Sequence[str],
+    id_type: pa.DataType | None = None,
+    *,
+    with_image: bool = False,
+    with_verified: bool = False,
+) -> pa.Schema:
+    """Config "images": one row per image, or per study where no metadata was given.
+
+    `labels` holds the indices of the positive classes; `target` is 1, 0, or -1 (leave out) for each of the C classes
+    in order. `image` carries encoded bytes where the source table did; `verified` (1 yes, 0 no) says which of the C
+    labels of this row a person decided.
+    """
+    n_labels = len(label_names)
+    ids = id_type or pa.int32()
+    fields = [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("subject_id", ids),
+        pa.field("study_id", ids),
+        pa.field("view", pa.string()),
+        pa.field("image_path", pa.string()),
+        pa.field("labels", pa.list_(pa.int64()), nullable=False),
+        pa.field("target", pa.list_(pa.int8(), n_labels), nullable=False),
+    ]
+    if with_image:
+        fields.append(pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
+    if with_verified:
+        fields.append(pa.field("verified", pa.list_(pa.int8(), n_labels), nullable=False))
+    return pa.schema(fields)
+
+
+def study_schema(label_names: Sequence[str], id_type: pa.DataType | None = None) -> pa.Schema:
+    """Config "studies": ids, then one nullable int8 per class and `No Finding`, as in MIMIC's own label files."""
+    ids = id_type or pa.int32()
+    fields = [pa.field("subject_id", ids), pa.field("study_id", ids)]
+    return pa.schema(fields + [pa.field(name, pa.int8()) for name in (*label_names, NO_FINDING)])
+
+
+def mention_schema(id_type: pa.DataType | None = None) -> pa.Schema:
+    """Config "mentions": the evidence by study, offsets only, never text."""
+    ids = id_type or pa.int32()
+    fields = [pa.field("subject_id", ids), pa.field("study_id", ids)]
+    return pa.schema(fields + [field for field in EVIDENCE_SCHEMA if field.name not in ("report_id", "text")])

@@ -1,0 +1,1 @@
+"""Labels, anatomy, cues and section names as YAML, and the models that check them."""

@@ -1,0 +1,83 @@
+"""Large-loss reconsideration around any entry-wise loss (paper, section on LLR)."""
+
+from typing import Literal, Protocol, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from ltml_benchmark.errors import UserError
+from ltml_benchmark.losses.selection import largest_negatives
+
+Scheme = Literal["abandon", "modify"]
+
+
+class Entrywise(Protocol):
+    """What reconsideration needs of a loss: its unreduced matrix."""
+
+    def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(B, C) losses of (B, C) logits and 0/1 labels."""
+
+
+class LargeLossReconsideration(nn.Module):
+    """The k largest losses among negatives are dropped (LLA) or their labels turned positive (LLM).
+
+    k = min(#negatives, ⌈rate(e) · B · C⌉),  rate(e) = min(cap, δ·e),  e the 0-based epoch
+    LLA: L = mean[ ℓ · (1 − selected) ]        LLM: L = mean[ ℓ under the label max(y, selected) ]
+
+    The mean runs over all B·C entries, dropped ones included. Positives are never touched. The selection is not
+    differentiated. While training under `torch.distributed`, k and the ranking refer to the batches of all processes
+    together, so that N processes give what one process with the joined batch gives.
+
+    Args:
+        base: Loss with `elementwise(logits, labels)`; kept as `base`.
+        scheme: `abandon` (LLA) or `modify` (LLM).
+        delta: δ, growth of the rate per epoch: 0.1 in the released code, 0.001 to 0.005 in the method it cites.
+        cap: Largest rate. Without it every negative is reconsidered at epoch 1/δ.
+        rate: A fixed rate in place of the schedule.
+    """
+
+    def __init__(
+        self,
+        base: nn.Module,
+        scheme: Scheme,
+        delta: float = 0.1,
+        cap: float = 0.5,
+        rate: float | None = None,
+    ) -> None:
+        super().__init__()
+        if scheme not in get_args(Scheme):
+            raise UserError(f"the reconsideration scheme is {scheme!r}, expected one of {', '.join(get_args(Scheme))}")
+        self.base = base
+        self.scheme = scheme
+        self.delta = delta
+        self.cap = cap
+        self.rate = rate
+
+    def rate_at(self, epoch: int) -> float:
+        """Share of entries reconsidered in the 0-based `epoch`."""
+        return min(self.cap, self.delta * epoch) if self.rate is None else self.rate
+
+    def select(self, values: Tensor, labels: Tensor, epoch: int) -> Tensor:
+        """(B, C) bool: the negatives that are reconsidered, given their (B, C) losses."""
+        return largest_negatives(values, labels > 0, self.rate_at(epoch), across_processes=self.training)
+
+    def elementwise(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
+        """(B, C) losses after reconsideration."""
+        base = cast(Entrywise, self.base)
+        if self.rate_at(epoch) == 0:
+            return base.elementwise(logits, labels)
+        if self.scheme == "abandon":
+            values = base.elementwise(logits, labels)
+            return values.masked_fill(self.select(values, labels, epoch), 0.0)
+        with torch.no_grad():
+            selected = self.select(base.elementwise(logits, labels), labels, epoch)
+        return base.elementwise(logits, labels.masked_fill(selected, 1))
+
+    def forward(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
+        """Mean over B*C."""
+        return self.elementwise(logits, labels, epoch).mean()
+
+    def extra_repr(self) -> str:
+        """Parameters for `print(loss)`."""
+        schedule = f"delta={self.delta:g}, cap={self.cap:g}" if self.rate is None else f"rate={self.rate:g}"
+        return f"scheme={self.scheme}, {schedule}"

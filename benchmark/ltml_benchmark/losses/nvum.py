@@ -1,0 +1,187 @@
+"""NVUM: non-volatile unbiased memory for noisy long-tailed labels (Liu et al., MICCAI 2022)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, distributed
+from torch.nn import functional
+
+from ltml_benchmark.errors import UserError
+from ltml_benchmark.losses.base import ElementwiseLoss, check_shapes, full_precision, widen
+from ltml_benchmark.losses.prior import Counts, DeviceCopies, class_counts
+from ltml_benchmark.losses.selection import process_count
+
+
+class Mixing(NamedTuple):
+    """How memory rows of one batch are mixed: q = m·T + (1 − m)·T[perm]."""
+
+    share: float
+    permutation: Tensor
+
+
+class NonVolatileUnbiasedMemory(ElementwiseLoss):
+    """BCE plus a pull towards a running mean of prior-free logits of an averaged model.
+
+    T[i] ← a·T[i] + (1 − a)·(p_ema − τ·log(π + 1e-12)),  a = 0.9,  T = 0 at the start
+    q = m·T[i] + (1 − m)·T[i][perm],  m = max(b, 1 − b),  b ~ U(0, 1), perm random
+    L = mean[ BCE(p, y) + ρ·log(1 − σ(q·clamp(σ(p), 1e-4, 1 − 1e-4))) ]
+
+    The memory row is updated before the loss; only p is differentiated. The second term is negative and rewards
+    confident agreement with the memory. Memory rows are mixed although images are not: the released code does so, and
+    `mix=False` switches it off.
+
+    The state is in `state_dict`: `memory` (n_samples, C) and `step`, from which the mixing is drawn, so that a resumed
+    run goes on exactly. With several processes the updates of all of them enter every copy of the memory. Of several
+    occurrences of one image in a batch the last one counts.
+
+    Call `loss(logits, labels, epoch, indices=..., ema_logits=...)` with the images' row numbers in the training set
+    and the logits of the averaged model. Images outside the training set have no memory: without `indices` the value is
+    the BCE alone.
+
+    Args:
+        class_freq: (C,) counts n; π = n / N.
+        n_total: N.
+        n_samples: Rows of the training set; N where not given.
+        momentum: a.
+        tau: τ.
+        weight: ρ.
+        mix: Whether memory rows are mixed.
+        seed: Seed of the mixing.
+        prior: (C,) π in place of n / N, for label sets with an explicit class for normal images.
+    """
+
+    uses_indices = True
+    uses_ema = True
+    memory: Tensor
+    step: Tensor
+
+    def __init__(
+        self,
+        class_freq: Counts,
+        n_total: float,
+        n_samples: int | None = None,
+        momentum: float = 0.9,
+        tau: float = 1.0,
+        weight: float = 1.0,
+        mix: bool = True,
+        seed: int = 0,
+        prior: Counts | None = None,
+    ) -> None:
+        counts = class_counts(class_freq, n_total)
+        super().__init__(len(counts))
+        self.momentum = momentum
+        self.tau = tau
+        self.weight = weight
+        self.mix = mix
+        self.seed = seed
+        share = counts / float(n_total) if prior is None else torch.as_tensor(prior, dtype=torch.float64)
+        self._log_prior = DeviceCopies(tau * torch.log(share + 1e-12))
+        rows = int(n_total) if n_samples is None else n_samples
+        self.register_buffer("memory", torch.zeros(rows, self.n_classes))
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def closed_form(self, logits: Tensor, positive: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        """BCE without memory; `elementwise` adds the memory term."""
+        sign = 1.0 - 2.0 * positive.to(logits.dtype)
+        values = functional.softplus(logits * sign, threshold=40.0)
+        return values, torch.sigmoid(logits * sign) * sign if slopes else None
+
+    @torch.no_grad()
+    def remember(self, indices: Tensor, ema_logits: Tensor) -> None:
+        """Bring one batch into the memory, on all processes alike.
+
+        Args:
+            indices: (B,) row numbers in the training set.
+            ema_logits: (B, C) logits of the averaged model.
+
+        Raises:
+            UserError: If a row number is outside the memory.
+        """
+        indices = indices.to(self.memory.device, torch.int64)
+        new = ema_logits.detach().to(self.memory)
+        if process_count() > 1 and self.training:
+            indices, new = _from_all(indices), _from_all(new)
+        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(self.memory):
+            raise UserError(
+                f"image rows {int(indices.min())} to {int(indices.max())} were given to a memory of "
+                f"{len(self.memory)} rows; make the loss with `n_samples` = number of training images"
+            )
+        repeated_later = (indices[:, None] == indices[None, :]).triu(1).any(dim=1)
+        indices, new = indices[~repeated_later], new[~repeated_later]
+        unbiased = new - self._log_prior.like(new)
+        self.memory[indices] = self.momentum * self.memory[indices] + (1.0 - self.momentum) * unbiased
+
+    def mixing(self, n: int) -> Mixing:
+        """The mixing of the current step for a batch of `n`, a function of seed, step and rank alone."""
+        rank = distributed.get_rank() if process_count() > 1 else 0
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + int(self.step)) * 4096 + rank)
+        b = float(torch.rand((), generator=generator))
+        return Mixing(max(b, 1.0 - b), torch.randperm(n, generator=generator))
+
+    def recall(self, indices: Tensor, mixing: Mixing | None) -> Tensor:
+        """q of one batch, (B, C), with the given mixing or without."""
+        rows = self.memory[indices.to(self.memory.device)]
+        if mixing is None:
+            return rows
+        return mixing.share * rows + (1.0 - mixing.share) * rows[mixing.permutation.to(rows.device)]
+
+    def elementwise(self, logits: Tensor, labels: Tensor, recalled: Tensor | None = None) -> Tensor:
+        """Loss of every entry.
+
+        Args:
+            logits: (B, C).
+            labels: (B, C) 0/1.
+            recalled: (B, C) q; None leaves the memory term out.
+
+        Returns:
+            (B, C).
+        """
+        check_shapes(logits, labels, self.n_classes)
+        entropy = super().elementwise(logits, labels)
+        if recalled is None:
+            return entropy
+        with full_precision(logits):
+            confidence = torch.sigmoid(widen(logits)).clamp(1e-4, 1.0 - 1e-4)
+            # log(1 − σ(x)) = −log(1 + e^x)
+            return entropy - self.weight * functional.softplus(recalled.to(entropy) * confidence, threshold=40.0)
+
+    def forward(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        epoch: int = 0,
+        indices: Tensor | None = None,
+        ema_logits: Tensor | None = None,
+        mixing: Mixing | None = None,
+    ) -> Tensor:
+        """Mean over B*C; updates the memory when `indices` are given.
+
+        Args:
+            logits: (B, C).
+            labels: (B, C) 0/1.
+            epoch: Not used by this loss.
+            indices: (B,) row numbers in the training set.
+            ema_logits: (B, C) logits of the averaged model on the same images; the logits themselves where absent.
+            mixing: A given mixing in place of the drawn one.
+
+        Returns:
+            Scalar.
+        """
+        if indices is None:
+            return self.elementwise(logits, labels).mean()
+        self.remember(indices, logits if ema_logits is None else ema_logits)
+        if mixing is None and self.mix:
+            mixing = self.mixing(len(indices))
+        self.step += 1
+        return self.elementwise(logits, labels, self.recall(indices, mixing)).mean()
+
+    def extra_repr(self) -> str:
+        """Parameters for `print(loss)`."""
+        return f"rows={len(self.memory)}, momentum={self.momentum:g}, tau={self.tau:g}, weight={self.weight:g}"
+
+
+def _from_all(rows: Tensor) -> Tensor:
+    """Rows of all processes in rank order; every process has to give the same number."""
+    parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)

@@ -1,0 +1,297 @@
+"""What a lexicon file may say: labels, anatomy, cues, sources and label sets.
+
+Every word that decides a label stands in YAML; these models say which keys the YAML has.
+Field docstrings are the reference for authors (`docs/method.md` tells the story).
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Lower-case words joined by underscores; never changes meaning once released."""
+
+SourceKind = Literal["chexpert", "gamuts", "curated"]
+"""Where a phrase was published. Profile `paper` uses `chexpert` and `gamuts` phrases only."""
+
+CueKind = Literal[
+    "negation", "normal", "resolved", "removed", "exclusion", "uncertainty", "history", "hypothetical", "other_person"
+]
+
+State = Literal["positive", "negative", "uncertain"]
+
+
+class LexiconModel(BaseModel):
+    """Strict base: a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, str_strip_whitespace=True)
+
+
+class Source(LexiconModel):
+    """One place phrases come from."""
+
+    kind: SourceKind
+    """Decides in which profile the phrases take part."""
+    ref: str
+    """Publication, file or reason that a reader can follow."""
+    licence: str
+    """Terms under which the phrases may be shared."""
+
+
+class Phrase(LexiconModel):
+    """Words that name a finding, matched as whole words in any letter case."""
+
+    text: Annotated[str, Field(min_length=2)]
+    """The words. Hyphens equal blanks; the last word is also found in its regular plural."""
+    source: str
+    """Name of an entry in `sources.yaml` or in the label's own `sources`."""
+    stem: bool = False
+    """The last word may go on: `atelecta` also finds `atelectatic`."""
+    plural: bool = True
+    """Also match the regular plural of the last word (never for a stem)."""
+    upper: bool = False
+    """Match only where the report writes it in capitals (`PE`, not `pe`)."""
+    state: State | None = None
+    """Overrides what the phrase says by itself, e.g. `negative` for `clear costophrenic angles`."""
+    shared: bool = False
+    """Another label names the same words on purpose (`hemopneumothorax` is a hemothorax and a pneumothorax)."""
+    note: str | None = None
+    """Why the phrase is here, for the next reader."""
+
+
+class Unmention(LexiconModel):
+    """Longer words that hide the label's phrases inside them (`pericardial effusion` hides `effusion`)."""
+
+    text: Annotated[str, Field(min_length=2)]
+    """The words; the same matching rules as for phrases."""
+    source: str
+    """Name of a source."""
+    stem: bool = False
+    """The last word may go on."""
+    plural: bool = True
+    """Also match the regular plural of the last word."""
+    note: str | None = None
+    """Why."""
+
+
+class Neighbour(LexiconModel):
+    """A label that is easily confused with this one."""
+
+    label: Identifier
+    """Id of the other label."""
+    note: str
+    """How the two are told apart."""
+
+
+class Size(LexiconModel):
+    """Limits on a measurement that stands beside the finding, in millimetres (largest stated dimension)."""
+
+    min_mm: float | None = None
+    """Smallest size that counts."""
+    max_mm: float | None = None
+    """Largest size that counts."""
+
+
+class Composed(LexiconModel):
+    """A finding said in parts: a site with a predicate in one clause, in either order.
+
+    "The heart is mildly enlarged", "enlarged cardiac silhouette", "enlargement of the heart" are one rule:
+    site `heart`, abnormal predicate `enlarged`. A normal predicate ("heart size is normal") is evidence of
+    absence, a borderline one of uncertainty. Cues (negation, hedges, ...) apply to the whole as to any phrase.
+    """
+
+    name: str
+    """What the evidence shows as phrase, e.g. `enlarged heart`."""
+    source: str = "curated"
+    """Name of a source."""
+    site: list[Identifier] = []
+    """Site groups of `anatomy/sites.yaml`; any of them serves."""
+    finding: list[Identifier] = []
+    """Instead of a site: labels whose mention serves (`cardiomegaly` with modifier `massive`)."""
+    abnormal: list[Identifier] = []
+    """Predicate groups that make the finding present."""
+    uncertain: list[Identifier] = []
+    """Predicate groups that make it uncertain (`borderline`)."""
+    normal: list[Identifier] = []
+    """Predicate groups that make it absent."""
+    needs: list[Identifier] = []
+    """Modifier groups of which one must stand with the site or predicate (`massive`, `small`, `multiple`)."""
+    needs_also: list[Identifier] = []
+    """A second set of which one must stand there too (`small` and `multiple`)."""
+    forbids: list[Identifier] = []
+    """Modifier groups that rule the finding out (`bilateral` for a unilaterally raised diaphragm)."""
+    size: Size | None = None
+    """Measurement limits; a stated size within them satisfies `needs`, one outside rules the finding out."""
+    alone: bool = False
+    """With neither predicate: the site (or finding) with its modifiers is the finding itself (`small nodule`)."""
+    note: str | None = None
+    """Why."""
+
+    @model_validator(mode="after")
+    def _has_parts(self) -> Self:
+        if bool(self.site) == bool(self.finding):
+            raise ValueError("give either `site` or `finding`")
+        if not self.alone and not (self.abnormal or self.normal or self.uncertain):
+            raise ValueError("give a predicate group (`abnormal`, `uncertain`, `normal`) or `alone: true`")
+        return self
+
+
+class Term(LexiconModel):
+    """One wording of a site, predicate or modifier."""
+
+    text: Annotated[str, Field(min_length=2)]
+    """The words."""
+    stem: bool = False
+    """The last word may go on."""
+    plural: bool = True
+    """Also match the regular plural of the last word."""
+    note: str | None = None
+    """Why."""
+
+
+class TermGroup(LexiconModel):
+    """Words that mean the same for composed findings."""
+
+    definition: str
+    """What the group stands for."""
+    terms: list[Term | str]
+    """Wordings; a bare string is a term without further keys."""
+
+    def wordings(self) -> list[Term]:
+        """Every wording as a `Term`."""
+        return [term if isinstance(term, Term) else Term(text=term) for term in self.terms]
+
+
+class OwnGroups(LexiconModel):
+    """Term groups that a label file brings along, so that one file is enough for a new label.
+
+    They join the groups of `anatomy/`; any label may use them, and an id may stand only once.
+    """
+
+    sites: dict[Identifier, TermGroup] = {}
+    """Like `anatomy/sites.yaml`."""
+    predicates: dict[Identifier, TermGroup] = {}
+    """Like `anatomy/predicates.yaml`."""
+    modifiers: dict[Identifier, TermGroup] = {}
+    """Like `anatomy/modifiers.yaml`."""
+
+
+class Label(LexiconModel):
+    """One finding: a page of the handbook."""
+
+    id: Identifier
+    """Equals the file name."""
+    name: str
+    """Column name in every table, as the data set's users know it."""
+    index: Annotated[int, Field(ge=0)]
+    """Position in the 39-label order; unique, never reused. No Finding and labels beyond the 39 come after."""
+    origin: Literal["chexpert", "ltml", "cxr_lt", "user"]
+    """Which list the class comes from."""
+    definition: str
+    """One or two sentences a radiologist agrees with."""
+    counts: list[str] = []
+    """What counts as this label, as short examples."""
+    does_not_count: list[str] = []
+    """What does not, and where it goes instead."""
+    neighbours: list[Neighbour] = []
+    """Labels that are easily confused with this one."""
+    gamuts: list[str] = []
+    """Ids of the Gamuts findings this label corresponds to."""
+    parents: list[Identifier] = []
+    """Labels that are also present where this one is."""
+    paper_parents: list[Identifier] = []
+    """Parents in the paper's data only (profile `paper`)."""
+    chronic: bool = False
+    """A history of it means the patient has it (hypertension, cardiomyopathy); else history is not presence."""
+    device: bool = False
+    """Placed and removed rather than appearing and resolving; `history of` leaves it present."""
+    sources: dict[Identifier, Source] = {}
+    """Further sources, beside those of `sources.yaml`."""
+    mentions: list[Phrase] = []
+    """Phrases that name the finding."""
+    unmentions: list[Unmention] = []
+    """Phrases that hide mentions inside them."""
+    composed: list[Composed] = []
+    """Findings said in parts."""
+    groups: OwnGroups = OwnGroups()
+    """Sites, predicates and modifiers that only this label's composed findings need."""
+
+
+class TermFile(LexiconModel):
+    """`anatomy/sites.yaml`, `anatomy/predicates.yaml` or `anatomy/modifiers.yaml`."""
+
+    about: str
+    """What the file holds."""
+    groups: dict[Identifier, TermGroup]
+    """Groups by id."""
+
+
+class Cue(LexiconModel):
+    """Words that decide how a mention is asserted."""
+
+    text: Annotated[str, Field(min_length=1)]
+    """The words; matched whole, the longest cue wins."""
+    scope: Literal["list", "clause", "sentence", "next"] | None = None
+    """How far it reaches: the coordinated list it opens or closes, its clause, the sentence, the next mention only."""
+    words: int | None = None
+    """At most so many words away."""
+    note: str | None = None
+    """Why."""
+
+
+class CueGroup(LexiconModel):
+    """Cues that work alike."""
+
+    kind: CueKind
+    """Name of the rule in the evidence; the state follows from it."""
+    state: State
+    """What a mention in scope becomes."""
+    direction: Literal["before", "after", "both"]
+    """Where the cue stands, seen from the mention: `no effusion` is before, `effusion has resolved` after."""
+    scope: Literal["list", "clause", "sentence", "next"]
+    """Default reach of the group's cues."""
+    about: str
+    """One sentence for readers."""
+    cues: list[Cue | str]
+    """Wordings; a bare string takes the group's defaults."""
+
+    def wordings(self) -> list[Cue]:
+        """Every wording as a `Cue`."""
+        return [cue if isinstance(cue, Cue) else Cue(text=cue) for cue in self.cues]
+
+
+class CueFile(LexiconModel):
+    """One file of `cues/`: `before.yaml`, `after.yaml`, `uncertainty.yaml`."""
+
+    about: str
+    """What the file holds."""
+    groups: dict[Identifier, CueGroup]
+    """Groups by id."""
+
+
+class WordFile(LexiconModel):
+    """`cues/pseudo.yaml`, `cues/termination.yaml`: words by role in a sentence."""
+
+    about: str
+    """What the file holds."""
+    groups: dict[Identifier, TermGroup]
+    """Groups by role."""
+
+
+class LabelSet(LexiconModel):
+    """A choice of labels, in column order."""
+
+    id: Identifier
+    """Equals the file name."""
+    name: str
+    """For people."""
+    about: str
+    """Who uses this list."""
+    source: str
+    """Where the list was published."""
+    labels: list[str]
+    """Label ids or names in column order; `No Finding` is always added at the end."""
+    files: list[str] = []
+    """Label files beside this one that join the lexicon: a user's own labels."""
+    names: dict[Identifier, str] = {}
+    """Other column names for labels whose users know them by another name."""

@@ -1,0 +1,251 @@
+"""Reports in the rows of a table."""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ltml_dataset.errors import UserError
+from ltml_dataset.records import Skip
+from ltml_dataset.sources.base import Partition, decode_column, make_batch
+from ltml_dataset.sources.table_columns import TableColumns, choose_columns, is_mimic_sectioned
+from ltml_dataset.sources.table_rows import BadRow, RowReader, TableFile, column_names, find_csv_block, iterate_batches
+
+_INTEGER = r"^(0|[1-9][0-9]{0,9})$"
+_STUDY_NAME = r"^s[1-9][0-9]{0,9}$"
+_LARGEST_INT32 = 2**31 - 1
+_FEW_REPEATS = 0.1
+"""Share of rows that may repeat an id before the id column is taken for the wrong one."""
+
+
+class TableSource:
+    """A `.csv`, `.jsonl` or `.parquet` table, gzipped or not, in the order of its rows."""
+
+    def __init__(self, file: TableFile, id_column: str | None, text_columns: Sequence[str] | None) -> None:
+        names = column_names(file)
+        self._is_mimic = is_mimic_sectioned(names)
+        self._columns = choose_columns(file.path, names, id_column, text_columns)
+        self._file = file
+        self._id_type: pa.DataType = pa.string()
+        self._has_study_names = False
+        self._is_scanned = False
+        self._skips: tuple[Skip, ...] = ()
+        self._n_rows = 0
+        self._repeats: npt.NDArray[np.int64] = np.empty(0, np.int64)
+
+    @property
+    def kind(self) -> str:
+        """`mimic-sectioned` for `mimic_cxr_sectioned.csv`, else `table`."""
+        return "mimic-sectioned" if self._is_mimic else "table"
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """See `Source`."""
+        return self._columns.text_columns
+
+    @property
+    def credentialed(self) -> bool:
+        """True for `mimic_cxr_sectioned.csv`."""
+        return self._is_mimic
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The table."""
+        return (self._file.path,)
+
+    @property
+    def columns(self) -> TableColumns:
+        """Which column was taken for what."""
+        return self._columns
+
+    def partitions(self, size: int = 4096) -> list[Partition]:
+        """Ranges of rows, in the table's order.
+
+        The first call reads the id columns once: rows without an id or with one that stood before are
+        named as skipped.
+
+        Raises:
+            UserError: The table is damaged, or so many ids repeat that the id column must be the wrong one.
+        """
+        self._scan()
+        out: list[Partition] = []
+        for start in range(0, self._n_rows, size):
+            stop = min(start + size, self._n_rows)
+            left, right = np.searchsorted(self._repeats, (start, stop))
+            repeats = tuple((self._repeats[left:right] - start).tolist())
+            skips = self._skips if start == 0 else ()
+            out.append(Partition(len(out), stop - start, (start, stop, repeats), skips))
+        return out or [Partition(0, 0, (0, 0, ()), self._skips)]
+
+    def read(self, partition: Partition) -> tuple[pa.RecordBatch, list[Skip]]:
+        """Rows of one partition that have an id nobody had before."""
+        start, stop, repeats = cast("tuple[int, int, tuple[int, ...]]", partition.payload)
+        rows = _reader(self._file, tuple(self._columns.names)).read(start, stop)
+        if repeats:
+            keep = np.ones(rows.num_rows, bool)
+            keep[list(repeats)] = False
+            rows = rows.filter(pa.array(keep))
+        report_ids = _as_ids(rows[self._columns.report])
+        n_rows = rows.num_rows
+        subject = self._columns.subject
+        subjects = _as_ids(rows[subject]) if subject else pa.nulls(n_rows, pa.string())
+        studies = _as_ids(rows[self._columns.study]) if self._columns.study else report_ids
+        if self._has_study_names:
+            studies = pc.utf8_slice_codeunits(studies, 1)
+        texts = {
+            name: _as_text(rows[column], self._file.path, column)
+            for name, column in zip(self.text_columns, self._columns.texts, strict=True)
+        }
+        batch = make_batch(report_ids, subjects.cast(self._id_type), studies.cast(self._id_type), texts)
+        return batch, list(partition.skips)
+
+    def _scan(self) -> None:
+        if self._is_scanned:
+            return
+        bad_rows: list[BadRow] = []
+        if self._file.format == "csv":
+            block = find_csv_block(self._file, self._columns.id_names)
+            self._file = TableFile(self._file.path, "csv", self._file.is_gzip, self._file.delimiter, block)
+        checks = _IdChecks()
+        hashes: list[npt.NDArray[np.uint64]] = []
+        missing: list[int] = []
+        for first, batch in iterate_batches(self._file, self._columns.id_names, bad_rows):
+            report_ids = _as_ids(batch[self._columns.report])
+            gone = pc.fill_null(pc.equal(report_ids, ""), True)
+            if pc.any(gone).as_py():
+                missing.extend((np.flatnonzero(gone.to_numpy(zero_copy_only=False)) + first).tolist())
+            hashes.append(_hash_ids(report_ids))
+            checks.see(
+                report_ids,
+                _as_ids(batch[self._columns.study]) if self._columns.study else None,
+                _as_ids(batch[self._columns.subject]) if self._columns.subject else None,
+            )
+            self._n_rows += batch.num_rows
+        self._id_type, self._has_study_names = checks.decide()
+        repeats = self._find_repeats(np.concatenate(hashes) if hashes else np.empty(0, np.uint64), set(missing))
+        name = self._file.path.name
+        skips = [Skip(f"{name}, row {row.number}", row.reason) for row in bad_rows]
+        skips += [Skip(f"{name}, row {row + 1}", f"has no id in `{self._columns.report}`") for row in missing]
+        skips += [
+            Skip(f"{name}, row {row + 1}", f"repeats the id `{report_id}` of row {earlier + 1}; the first is used")
+            for row, (report_id, earlier) in repeats.items()
+        ]
+        self._skips = tuple(skips)
+        self._repeats = np.unique(np.array([*missing, *repeats], np.int64))
+        self._is_scanned = True
+
+    def _find_repeats(self, hashes: npt.NDArray[np.uint64], missing: set[int]) -> dict[int, tuple[str, int]]:
+        """Rows whose id stood before: row to (id, row of the first)."""
+        order = np.argsort(hashes, kind="stable")
+        is_same = np.zeros(len(hashes), bool)
+        same_as_previous = hashes[order][1:] == hashes[order][:-1]
+        is_same[order[1:][same_as_previous]] = True
+        is_same[order[:-1][same_as_previous]] = True
+        is_same[list(missing)] = False
+        candidates = int(is_same.sum())
+        if not candidates:
+            return {}
+        first_rows: dict[str, int] = {}
+        repeats: dict[int, tuple[str, int]] = {}
+        for first, batch in iterate_batches(self._file, [self._columns.report], []):
+            rows = np.flatnonzero(is_same[first : first + batch.num_rows])
+            values = _as_ids(batch[self._columns.report]).take(pa.array(rows)).to_pylist()
+            for row, value in zip((rows + first).tolist(), values, strict=True):
+                earlier = first_rows.setdefault(value, row)
+                if earlier != row:
+                    repeats[row] = (value, earlier)
+        if len(repeats) > max(10, _FEW_REPEATS * len(hashes)):
+            raise UserError(
+                f"`{self._file.path}`: {len(repeats)} of {len(hashes)} rows repeat an id in `{self._columns.report}`; "
+                "name the column that tells reports apart with --id-column."
+            )
+        return repeats
+
+
+class _IdChecks:
+    """Whether all subject and study ids are integers that fit, as those of MIMIC-CXR are."""
+
+    def __init__(self) -> None:
+        self._are_integers = True
+        self._are_study_names = True
+        self._has_study_column = False
+
+    def see(self, reports: pa.Array, studies: pa.Array | None, subjects: pa.Array | None) -> None:
+        self._has_study_column = studies is not None
+        if subjects is not None:
+            self._are_integers = self._are_integers and _fit_int32(subjects, _INTEGER, 0)
+        ids = reports if studies is None else studies
+        self._are_study_names = self._are_study_names and _fit_int32(ids, _STUDY_NAME, 1)
+        self._are_plain = getattr(self, "_are_plain", True) and _fit_int32(ids, _INTEGER, 0)
+
+    def decide(self) -> tuple[pa.DataType, bool]:
+        """Type of subject and study ids, and whether the study's leading `s` must go."""
+        is_int = self._are_integers and (self._are_study_names or getattr(self, "_are_plain", True))
+        return (pa.int32(), self._are_study_names) if is_int else (pa.string(), False)
+
+
+def _fit_int32(ids: pa.Array, pattern: str, skip: int) -> bool:
+    fits = pc.match_substring_regex(ids, pattern)
+    if not pc.all(fits).as_py():  # nulls are ignored
+        return False
+    digits = pc.utf8_slice_codeunits(ids, skip) if skip else ids
+    largest = pc.max(digits.cast(pa.int64())).as_py()
+    return largest is None or largest <= _LARGEST_INT32
+
+
+def _as_ids(values: pa.Array) -> pa.Array:
+    """Ids as strings: whole floats lose their `.0`."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_floating(values.type):
+        whole = pc.floor(values)
+        if pc.all(pc.equal(values, whole)).as_py() is not False:
+            values = values.cast(pa.int64())
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        return decode_column(values)[0]
+    return values.cast(pa.string())
+
+
+def _as_text(values: pa.Array, path: Path, column: str) -> pa.Array:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    kind = values.type
+    if pa.types.is_null(kind):
+        return values.cast(pa.string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind):
+        return values
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return values.cast(pa.string())
+    raise UserError(f"Column `{column}` of `{path}` holds {kind}, not text; name another with --text-column.")
+
+
+def _hash_ids(ids: pa.Array) -> npt.NDArray[np.uint64]:
+    from pandas.util import hash_array
+
+    return hash_array(np.asarray(ids.fill_null(""), object), categorize=False)
+
+
+@lru_cache(maxsize=2)
+def _reader(file: TableFile, columns: tuple[str, ...]) -> RowReader:
+    """The process's open reader of a table, so that partitions in order read the file once."""
+    return RowReader(file, columns)
+
+
+def sniff_delimiter(header: str) -> str:
+    """The delimiter of a CSV header line: comma, semicolon or tab, whichever stands most often."""
+    outside = re.sub(r'"[^"]*"', "", header)
+    return max(",;\t", key=lambda mark: (outside.count(mark), mark == ","))
+
+
+def iterate_table(source: TableSource, size: int = 4096) -> Iterator[tuple[pa.RecordBatch, list[Skip]]]:
+    """All partitions one after the other, in this process."""
+    for partition in source.partitions(size):
+        yield source.read(partition)

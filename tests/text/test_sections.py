@@ -1,0 +1,83 @@
+"""Sections by the default rules."""
+
+import pytest
+
+from ltml_dataset.text.sections import choose_sections, columns_to_label, find_sections, sections_to_label
+
+REPORT = "\n ".join(
+    (
+        "                FINAL REPORT",
+        "EXAMINATION:  CHEST (PA AND LAT)",
+        "",
+        "INDICATION:  ___ year old man with cough.  // rule out pneumonia",
+        "",
+        "COMPARISON:  None.",
+        "",
+        "FINDINGS: ",
+        "",
+        "The heart is mildly enlarged.",
+        "",
+        "IMPRESSION: ",
+        "",
+        "1.  Mild cardiomegaly.",
+        "2.  No effusion.",
+        "",
+        "RECOMMENDATION(S):  Chest CT for the nodule.",
+        "",
+    )
+)
+
+
+def labelled(text: str, policy: str = "default") -> list[tuple[str, str]]:
+    return [(s.name, text[s.start : s.end]) for s in sections_to_label(text, policy)]  # type: ignore[arg-type]
+
+
+def test_default_reads_findings_and_impression_only() -> None:
+    assert labelled(REPORT) == [
+        ("findings", "The heart is mildly enlarged."),
+        ("impression", "1.  Mild cardiomegaly.\n 2.  No effusion."),
+    ]
+
+
+def test_all_sections_are_found_in_order() -> None:
+    names = [s.name for s in find_sections(REPORT) if s.end > s.start]
+    assert names == ["examination", "indication", "comparison", "findings", "impression", "recommendations"]
+    assert [s.name for s in choose_sections(find_sections(REPORT), "all")] == names
+
+
+def test_official_reads_the_last_impression() -> None:
+    assert labelled(REPORT, "official") == [("impression", "1.  Mild cardiomegaly.\n 2.  No effusion.")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("No pneumothorax.", [("body", "No pneumothorax.")]),
+        ("", []),
+        ("  \n \n ", []),
+        ("INDICATION: Cough.", []),
+        ("IMPRESSION:", []),
+        ("Impression: Clear.", [("impression", "Clear.")]),
+        ("FINDINGS\nClear lungs.\nIMPRESSION\nNormal.", [("findings", "Clear lungs."), ("impression", "Normal.")]),
+        (
+            "TECHNIQUE: PA and lateral COMPARISON: none FINDINGS: The lungs are clear. IMPRESSION: Normal.",
+            [("findings", "The lungs are clear."), ("impression", "Normal.")],
+        ),
+        ("INDICATION: Cough.\n\nComparison is made to ___.\n\nThe lungs are clear.", None),
+    ],
+)
+def test_other_shapes(text: str, expected: list[tuple[str, str]] | None) -> None:
+    if expected is None:
+        expected = [("last_paragraph", "Comparison is made to ___.\n\nThe lungs are clear.")]
+    assert labelled(text) == expected
+
+
+def test_columns_are_sections_of_their_name() -> None:
+    columns = ("comparison", "indication", "findings", "impression", "remark")
+    values = ("None.", "Cough.", " Clear. ", None, "Normal heart.")
+    assert [(i, s.name, s.start, s.end) for i, s in columns_to_label(columns, values)] == [
+        (2, "findings", 1, 7),
+        (4, "remark", 0, 13),
+    ]
+    assert [i for i, _ in columns_to_label(columns, values, "official")] == [2]
+    assert [i for i, _ in columns_to_label(columns, values, "all")] == [0, 1, 2, 4]

@@ -1,0 +1,19 @@
+"""Functions that tests send to worker processes; importable there because this folder is on the path."""
+
+import os
+
+from ltml_dataset.errors import UserError
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def refuse_three(number: int) -> int:
+    if number == 3:
+        raise UserError("three was not expected")
+    return number
+
+
+def die(number: int) -> int:
+    os._exit(9)
