@@ -74,10 +74,10 @@ def run(
     with needs_extra("benchmark"):
         import torch  # noqa: F401
     finished = run_recipe(recipe, settings, data, out, images, seeds, resume, device, devices)
-    if finished:
-        from ltml_benchmark.report.tables import table_of_runs
+    from ltml_benchmark.report.runs import read_runs
+    from ltml_benchmark.report.tables import table_of_runs
 
-        print(table_of_runs(finished, form="md"))
+    print(table_of_runs(read_runs(finished)))
 
 
 @app.command(name="list")

@@ -23,13 +23,14 @@ from ltml_benchmark.data import Folder, Split, open_folder
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.logs import Logger, make_loggers
 from ltml_benchmark.losses import loss_parameters, make_loss
+from ltml_benchmark.metrics import best_thresholds
 from ltml_benchmark.models import build_model, load_weights, resolved, save_weights
 from ltml_benchmark.optim import MovingAverage, learning_rate, make_optimizer
 from ltml_benchmark.order import EpochOrder, make_order
 from ltml_benchmark.pixels import Pixels, open_pixels
 from ltml_benchmark.runfiles import write_predictions
 from ltml_benchmark.runrecord import finish_record, start_record
-from ltml_benchmark.scoring import best_thresholds, evaluation, selection_value
+from ltml_benchmark.scoring import epoch_scalars, evaluate_split, metrics_content, selection_value
 from ltml_benchmark.transforms import evaluation_view, training_view, view_draws
 
 logger = logging.getLogger(__name__)
@@ -315,15 +316,14 @@ def validate(run: Run, epoch: int) -> None:
     """Score the validation split and keep the weights when they are the best so far."""
     pixels, split = run.validation
     scores = predict(run, run.scored, pixels, split)
-    result = evaluation(scores, split, run.folder)
+    result = evaluate_split(scores, split, run.folder)
     value = selection_value(result, run.recipe.select, epoch)
     is_best = value > run.progress.best or run.progress.best_epoch < 0
-    values = {f"{metric}_{group}": number for metric, groups in result["summary"].items() for group, number in groups.items()}
     for each in run.loggers:
-        each.log("epoch", run.progress.step, {"epoch": epoch, "seconds": run.progress.seconds, **values})
+        each.log("epoch", run.progress.step, {"epoch": epoch, "seconds": run.progress.seconds, **epoch_scalars(result)})
     logger.info(
-        "epoch %d: validation BACC %.4f, AUC %.4f%s", epoch, result["summary"]["bacc"]["total"],
-        result["summary"]["auc"]["total"], " (kept)" if is_best else "",
+        "epoch %d: validation BACC %.4f, AUC %.4f%s", epoch, result.mean("bacc"), result.mean("auc"),
+        " (kept)" if is_best else "",
     )  # fmt: skip
     if is_best:
         run.progress.best, run.progress.best_epoch = value, epoch
@@ -371,7 +371,7 @@ def save(run: Run, images: Path | None) -> None:
     write_predictions(run.out / "predictions.parquet", run.folder.labels, parts)
     (validation, validation_scores), (test_split, test_scores) = scored
     thresholds = best_thresholds(validation_scores, validation.target)
-    metrics = evaluation(test_scores, test_split, run.folder, thresholds, replicates=run.recipe.bootstrap)
+    metrics = metrics_content(test_scores, test_split, run.folder, thresholds, run.recipe.bootstrap)
     shown = run.progress.step * run.recipe.batch_size
     facts = {
         **asdict(run.progress),

@@ -49,17 +49,17 @@ class RunResult:
 
     def summary(self, metric: str, group: str) -> float:
         """A group mean; NaN where it is undefined."""
-        value = self.metrics["summary"][metric][group]
+        value = self.metrics["groups"][group]["mean"][metric]
         return float("nan") if value is None else float(value)
 
     def per_class(self, metric: str) -> list[float]:
         """One value per class; NaN where it is undefined."""
-        values = self.metrics["per_class"][metric]
-        return [float("nan") if values[name] is None else float(values[name]) for name in self.labels]
+        values = [self.metrics["classes"][name][metric] for name in self.labels]
+        return [float("nan") if value is None else float(value) for value in values]
 
     def undefined(self, metric: str) -> int:
         """Number of classes without a defined value."""
-        return int(self.metrics["undefined"][metric]["total"])
+        return int(self.metrics["groups"]["total"]["undefined"][metric])
 
     def seeds_differ(self, other: "RunResult") -> bool:
         """Whether two runs are the same recipe and data with different seeds."""

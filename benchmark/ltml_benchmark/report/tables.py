@@ -110,7 +110,8 @@ def _cells(row: Row, form: Form) -> list[str]:
     cells = []
     for metric in METRICS:
         for place, value in enumerate(row.mean[metric]):
-            spread = "" if row.deviation is None else f" {'$\\pm$' if form == 'latex' else '±'} {row.deviation[metric][place]:.2f}"
+            sign = r"$\pm$" if form == "latex" else "±"
+            spread = "" if row.deviation is None else f" {sign} {row.deviation[metric][place]:.2f}"
             cells.append("-" if np.isnan(value) else f"{value:.2f}{spread}")
     return cells
 
