@@ -11,7 +11,7 @@ from ltml_dataset import __version__
 from ltml_dataset.errors import UserError
 from ltml_lexicons.errors import LexiconError
 
-GROUPS = ("build", "label", "lexicon", "sections", "simulate", "split", "verify", "doctor", "review")
+GROUPS = ("build", "label", "score", "lexicon", "sections", "simulate", "split", "verify", "doctor", "review")
 """Modules of `ltml_dataset.commands`, in the order of the help page; each has `register(app)`."""
 
 

@@ -75,9 +75,7 @@ def _chosen(lexicon: Lexicon, label_set: LabelSet, where: str) -> ChosenLabels:
     for name in label_set.labels:
         label = find_label(lexicon, name)
         if label is None:
-            raise LexiconError(
-                f"{where}: unknown label `{name}`; `lexicon stats` lists all ids, `files` adds yours."
-            )
+            raise LexiconError(f"{where}: unknown label `{name}`; `lexicon stats` lists all ids, `files` adds yours.")
         if label in labels:
             raise LexiconError(f"{where}: label `{name}` stands twice; keep one.")
         labels.append(label)

@@ -1,7 +1,175 @@
-"""The `lexicon` command."""
+"""The `lexicon` commands: check, show, gamuts, new, stats."""
 
-from cyclopts import App
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from ltml_lexicons.gamuts import GamutsFinding
+    from ltml_lexicons.lexicon import Lexicon
 
 
 def register(app: App) -> None:
     """Add the commands of this module."""
+    lexicon = App(name="lexicon", help="Look into the words that decide labels, and add labels of your own.")
+    lexicon.command(check)
+    lexicon.command(show)
+    lexicon.command(gamuts)
+    lexicon.command(new)
+    lexicon.command(stats)
+    app.command(lexicon)
+
+
+def check(files: Annotated[list[Path] | None, Parameter(name="FILES")] = None, /) -> None:
+    """Validate the lexicon, and label or label set files of your own.
+
+    Args:
+        files: Label files or label set files (.yaml) that join the lexicon.
+    """
+    from ltml_lexicons.choose import choose_labels
+    from ltml_lexicons.drafts import PLACEHOLDER
+    from ltml_lexicons.lexicon import load_lexicon
+
+    lexicon = load_lexicon(cache=False)
+    phrases = sum(len(label.mentions) for label in lexicon.labels.values())
+    print(f"lexicon {lexicon.version}: {len(lexicon.labels)} labels, {phrases} phrases, all rules hold")
+    for path in files or []:
+        chosen = choose_labels(path)
+        print(f"{path}: {len(chosen.labels)} labels, all rules hold")
+        drafts = [label.id for label in chosen.labels if label.definition == PLACEHOLDER]
+        if drafts:
+            print(f"  still with the definition of a draft: {', '.join(drafts)}")
+
+
+def show(label: str, /, *, label_set: str | None = None, markdown: bool = False) -> None:
+    """Print the handbook page of a label.
+
+    Args:
+        label: Id or name, e.g. `aortic_aneurysm` or "Aortic Aneurysm".
+        label_set: Label set or label file that the label may come from.
+        markdown: Print the page as Markdown source.
+    """
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from ltml_lexicons.choose import DEFAULT_SET, choose_labels, find_label
+    from ltml_lexicons.errors import LexiconError
+    from ltml_lexicons.handbook import page
+
+    lexicon = choose_labels(label_set or DEFAULT_SET).lexicon
+    found = find_label(lexicon, label)
+    if found is None:
+        near = _nearest(label, lexicon)
+        raise LexiconError(f"No label is called `{label}`; {near}`lexicon stats` lists all.")
+    text = page(found, lexicon)
+    if markdown:
+        print(text)
+    else:
+        Console(highlight=False).print(Markdown(text))
+
+
+def gamuts(query: str, /, *, limit: int = 10, write: bool = False, out: Path = Path()) -> None:
+    """Search the 1,934 findings of the Radiology Gamuts Ontology.
+
+    Args:
+        query: Words of a finding, or its Gamuts id.
+        limit: Show at most so many.
+        write: Write a draft label file for the best hit.
+        out: Folder for the draft.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from ltml_lexicons.errors import LexiconError
+    from ltml_lexicons.gamuts import search_gamuts
+
+    found = search_gamuts(query, limit)
+    if not found:
+        raise LexiconError(f"No Gamuts finding fits `{query}`; try fewer or other words, or `lexicon new`.")
+    table = Table("id", "finding", "synonyms", box=None, header_style="bold")
+    for finding in found:
+        table.add_row(finding.id, finding.name, "; ".join(finding.synonyms))
+    Console(highlight=False).print(table)
+    if write:
+        _write_draft(_title(found[0].name), found[0], out, force=False)
+
+
+def new(label: str, /, *, gamuts_id: str | None = None, out: Path = Path(), force: bool = False) -> None:
+    """Write a draft label file that joins the 39 as it stands; then edit it.
+
+    Args:
+        label: Name of the label, e.g. "Azygos Lobe": the column name in every table.
+        gamuts_id: Gamuts finding whose terms become phrases; see `lexicon gamuts`.
+        out: Folder for the file.
+        force: Replace a file that is there.
+    """
+    from ltml_lexicons.errors import LexiconError
+    from ltml_lexicons.gamuts import gamuts_findings
+
+    finding = None
+    if gamuts_id is not None:
+        finding = next((entry for entry in gamuts_findings() if entry.id == gamuts_id), None)
+        if finding is None:
+            raise LexiconError(f"Gamuts has no finding `{gamuts_id}`; `lexicon gamuts QUERY` finds ids.")
+    _write_draft(label, finding, out, force)
+
+
+def stats(*, label_set: str | None = None) -> None:
+    """Count the phrases of every label by source.
+
+    Args:
+        label_set: Label set, set file or label file; all labels of the lexicon by default.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from ltml_lexicons.choose import choose_labels
+    from ltml_lexicons.handbook import phrase_counts
+    from ltml_lexicons.lexicon import load_lexicon
+
+    if label_set is None:
+        lexicon = load_lexicon()
+        labels = tuple(lexicon.labels.values()) + ((lexicon.no_finding,) if lexicon.no_finding else ())
+    else:
+        chosen = choose_labels(label_set)
+        lexicon, labels = chosen.lexicon, chosen.labels
+    columns = ("chexpert", "gamuts", "curated", "unmentions", "composed")
+    table = Table("index", "id", *columns, box=None, header_style="bold")
+    totals = dict.fromkeys(columns, 0)
+    for label in labels:
+        counts = phrase_counts(label, lexicon)
+        table.add_row(str(label.index), label.id, *(str(counts[column]) for column in columns))
+        for column in columns:
+            totals[column] += counts[column]
+    table.add_row("", f"{len(labels)} labels", *(str(totals[column]) for column in columns), style="bold")
+    Console(highlight=False).print(table)
+
+
+def _write_draft(name: str, finding: "GamutsFinding | None", out: Path, force: bool) -> None:
+    from ltml_lexicons.drafts import draft_label, label_id, taken_indexes
+    from ltml_lexicons.errors import LexiconError
+    from ltml_lexicons.lexicon import load_lexicon
+
+    path = out / f"{label_id(name)}.yaml"
+    if path.exists() and not force:
+        raise LexiconError(f"`{path}` exists; edit it, or replace it with --force.")
+    if not out.is_dir():
+        raise LexiconError(f"`{out}` is no folder; make it, or give another with --out.")
+    text = draft_label(name, load_lexicon(), finding, taken_indexes(out))
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    print(f"{path}: draft with {text.count('{text: ') - 1} phrases; edit it, then `lexicon check {path}`")
+
+
+def _title(name: str) -> str:
+    return " ".join(word if word.isupper() else word.capitalize() for word in name.split())
+
+
+def _nearest(name: str, lexicon: "Lexicon") -> str:
+    from difflib import get_close_matches
+
+    names = {label.name.lower(): label.id for label in lexicon.labels.values()}
+    close = get_close_matches(name.lower().replace("_", " "), names, n=1)
+    return f"did you mean `{names[close[0]]}`? " if close else ""

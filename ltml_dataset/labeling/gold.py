@@ -133,8 +133,9 @@ def _states(column: pa.ChunkedArray, path: Path, name: str) -> States:
 
 def _ids(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
     texts = column.cast(pa.string()).to_pylist()
-    return np.array([_without_s(text or "") for text in texts], dtype=object)
+    return np.array([without_s(text or "") for text in texts], dtype=object)
 
 
-def _without_s(report_id: str) -> str:
+def without_s(report_id: str) -> str:
+    """A study name as its number (`s50414267` -> `50414267`); other ids as they are."""
     return report_id[1:] if report_id[:1] == "s" and report_id[1:].isdigit() else report_id

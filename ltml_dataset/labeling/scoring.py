@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ltml_dataset.errors import UserError
 from ltml_dataset.labeling.gold import BLANK, LabelStates, States, align
 from ltml_dataset.schema import NO_FINDING
 
@@ -57,6 +58,18 @@ class Scores:
 
     labels: tuple[LabelScore, ...]
     n_reports: int
+
+    def only(self, names: Sequence[str]) -> "Scores":
+        """Scores of some labels.
+
+        Raises:
+            UserError: A name is not among the shared labels.
+        """
+        known = {score.label for score in self.labels}
+        for name in names:
+            if name not in known:
+                raise UserError(f"Label `{name}` is not in both tables; shared labels: {', '.join(sorted(known))}.")
+        return Scores(tuple(score for score in self.labels if score.label in names), self.n_reports)
 
     def pooled(self, names: Sequence[str] | None = None) -> LabelScore:
         """Counts of several labels added up (all without `No Finding` by default): their micro-averages."""
@@ -159,14 +172,22 @@ def cohens_kappa(confusion: npt.NDArray[np.int64]) -> float:
     return float("nan") if expected >= 1 else float((observed - expected) / (1 - expected))
 
 
-def _score(label: str, predicted: States, gold: States, blank_unknown: bool, uncertain_as: UncertainAs) -> LabelScore:
-    predicted, gold = np.ascontiguousarray(predicted), np.ascontiguousarray(gold)
+def counts_and_calls(
+    predicted: States, gold: States, blank_unknown: bool, uncertain_as: UncertainAs
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which reports count, and which of all are called positive; shapes (N,)."""
     counts = gold != -1
     if blank_unknown:
         counts &= gold != BLANK
     if uncertain_as == "exclude":
         counts &= predicted != -1
-    says = (predicted == 1) | (predicted == -1) if uncertain_as == "positive" else predicted == 1
+    calls = (predicted == 1) | (predicted == -1) if uncertain_as == "positive" else predicted == 1
+    return counts, calls
+
+
+def _score(label: str, predicted: States, gold: States, blank_unknown: bool, uncertain_as: UncertainAs) -> LabelScore:
+    predicted, gold = np.ascontiguousarray(predicted), np.ascontiguousarray(gold)
+    counts, says = counts_and_calls(predicted, gold, blank_unknown, uncertain_as)
     true = gold == 1
     return LabelScore(
         label,
