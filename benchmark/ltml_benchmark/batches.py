@@ -35,9 +35,7 @@ class BatchReader:
     Threads suffice: decoding and copying release the interpreter lock, and nothing has to be pickled.
     """
 
-    def __init__(
-        self, pixels: Pixels, target: NDArray[np.uint8], device: torch.device, workers: int
-    ) -> None:
+    def __init__(self, pixels: Pixels, target: NDArray[np.uint8], device: torch.device, workers: int) -> None:
         self.pixels = pixels
         self.target = target
         self.device = device
@@ -47,7 +45,9 @@ class BatchReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._readers.shutdown(cancel_futures=True)
         self._decoders.shutdown(cancel_futures=True)
 

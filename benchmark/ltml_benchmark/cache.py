@@ -109,7 +109,9 @@ def build_cache(
         raise UserError(f"{out} holds a cache of other images or another size; give another --out, or delete it.")
     pixel_path, done_path = out / f"{PIXEL_FILE}.part", out / f"{DONE_FILE}.part"
     started = out / "identity.part"
-    if not (started.is_file() and started.read_text("utf-8") == identity and pixel_path.is_file() and done_path.is_file()):
+    if not (
+        started.is_file() and started.read_text("utf-8") == identity and pixel_path.is_file() and done_path.is_file()
+    ):
         np.memmap(pixel_path, dtype=np.uint8, mode="w+", shape=(count, size, size)).flush()
         np.memmap(done_path, dtype=np.uint8, mode="w+", shape=(count,)).flush()
         started.write_text(identity, "utf-8")

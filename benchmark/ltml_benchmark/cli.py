@@ -53,7 +53,7 @@ def run(
     out:
         Run folder; several seeds and suites make folders inside.
     images:
-        Folder that holds `files/` (or `files/` itself), or a cache; without it the data set's own `image` column is read.
+        Folder that holds `files/` (or `files/` itself), or a cache; without it the data set's `image` column is read.
     resume:
         `auto` goes on with what is in --out and skips finished runs; a path names a state.pt.
     seeds:
@@ -101,7 +101,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=errors, show_path=False, show_level=False)]
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=errors, show_path=False, show_level=False)],
     )
     for noisy in ("lightning_fabric", "lightning", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

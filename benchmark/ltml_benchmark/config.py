@@ -263,9 +263,10 @@ def dump_yaml(settings: Mapping[str, Any]) -> str:
     """Settings as YAML text, keys in their own order."""
     from io import StringIO
 
-    writer = YAML(typ="safe", pure=True)
+    writer: Any = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False  # type: ignore[attr-defined]
+    writer.sort_base_mapping_type_on_output = False
+    writer.width = 1000
     text = StringIO()
     writer.dump(dict(settings), text)
     return text.getvalue()

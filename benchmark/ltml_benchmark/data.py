@@ -92,9 +92,7 @@ def open_folder(path: Path, splits: Iterable[str] = SPLITS) -> Folder:
     try:
         manifest = json.loads(content)
         labels = tuple(str(name) for name in manifest["labels"])
-        groups = {
-            group: [labels.index(name) for name in manifest.get("groups", {}).get(group, [])] for group in GROUPS
-        }
+        groups = {group: [labels.index(name) for name in manifest.get("groups", {}).get(group, [])] for group in GROUPS}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{manifest_path} lacks a list of `labels`, or its groups name others ({error}); build the folder again."

@@ -37,9 +37,13 @@ def decode_gray(source: Path | bytes, size: int, shown: str = "") -> NDArray[np.
                 grey = grey.resize((size, size), Image.Resampling.BILINEAR)
             return np.asarray(grey, dtype=np.uint8)
     except FileNotFoundError as error:
-        raise UserError(f"The image {name} was not found; check --images, or set --data.missing-images drop.") from error
+        raise UserError(
+            f"The image {name} was not found; check --images, or set --data.missing-images drop."
+        ) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"The image {name} cannot be decoded ({error}); `ltml-benchmark cache` leaves such out.") from error
+        raise UserError(
+            f"The image {name} cannot be decoded ({error}); `ltml-benchmark cache` leaves such out."
+        ) from error
 
 
 def _stretched(image: Image.Image) -> Image.Image:

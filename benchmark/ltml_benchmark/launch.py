@@ -13,9 +13,7 @@ from ltml_benchmark.runrecord import is_finished
 logger = logging.getLogger(__name__)
 
 
-def planned_runs(
-    name: str, overrides: Mapping[str, Any], out: Path, seeds: int
-) -> list[tuple[Path, Recipe]]:
+def planned_runs(name: str, overrides: Mapping[str, Any], out: Path, seeds: int) -> list[tuple[Path, Recipe]]:
     """Run folders and recipes that a command line stands for.
 
     One seed of one recipe is `out` itself; a suite adds a folder per recipe, several seeds one per seed.

@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,7 +60,7 @@ class TensorBoardLogger:
     def __init__(self, out: Path, name: str, settings: Mapping[str, Any]) -> None:
         with needs_extra("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
-        self.writer: Any = SummaryWriter(str(out / "tensorboard"))  # type: ignore[no-untyped-call]
+        self.writer: Any = SummaryWriter(str(out / "tensorboard"))
 
     def log(self, event: str, step: int, values: Scalars) -> None:
         """Numbers as scalars `event/name`."""
@@ -115,9 +115,15 @@ class MlflowLogger:
         self.mlflow.end_run()
 
 
-def make_loggers(names: tuple[str, ...], out: Path, run: str, settings: Mapping[str, Any], resumed_at: int) -> list[Logger]:
+def make_loggers(
+    names: tuple[str, ...], out: Path, run: str, settings: Mapping[str, Any], resumed_at: int
+) -> list[Logger]:
     """The file logger and those that the recipe names."""
-    makers = {"tensorboard": TensorBoardLogger, "wandb": WandbLogger, "mlflow": MlflowLogger}
+    makers: dict[str, Callable[[Path, str, Mapping[str, Any]], Logger]] = {
+        "tensorboard": TensorBoardLogger,
+        "wandb": WandbLogger,
+        "mlflow": MlflowLogger,
+    }
     return [FileLogger(out, resumed_at), *(makers[name](out, run, settings) for name in names)]
 
 

@@ -42,7 +42,7 @@ class NeckedResNet(nn.Module):
 
     def __init__(self, backbone: nn.Module, n_classes: int, config: ModelConfig) -> None:
         super().__init__()
-        width = int(backbone.fc.in_features)
+        width = backbone.get_submodule("fc").get_parameter("weight").shape[1]
         backbone.fc = nn.Identity()
         self.backbone = backbone
         if config.neck == "pfc":
@@ -205,7 +205,9 @@ def load_weights(model: nn.Module, path: Path, labels: tuple[str, ...]) -> None:
         )
     if named is None:
         own = model.state_dict()
-        prefix = "backbone." if isinstance(model, NeckedResNet) and not any(k.startswith("backbone.") for k in state) else ""
+        prefix = (
+            "backbone." if isinstance(model, NeckedResNet) and not any(k.startswith("backbone.") for k in state) else ""
+        )
         state = {prefix + name: value for name, value in state.items()}
         state = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
         if len(state) < len(own) // 2:

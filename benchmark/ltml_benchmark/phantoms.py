@@ -85,7 +85,7 @@ def draw_image(present: NDArray[np.uint8], size: int, rng: np.random.Generator) 
         if here:
             image = image + _mark(finding, x, y, rng)
     image = image * rng.uniform(0.85, 1.15) + rng.normal(0, 0.05) + rng.normal(0, 0.05, size=image.shape)
-    return np.uint8(np.clip(image, 0, 1) * 255)
+    return np.asarray(np.clip(image, 0, 1) * 255, dtype=np.uint8)
 
 
 def _mark(finding: Finding, x: Floats, y: Floats, rng: np.random.Generator) -> Floats:
@@ -181,9 +181,7 @@ def write_folder(
             (image_root / "files").mkdir(parents=True, exist_ok=True)
             for name, data in zip(ids, encoded, strict=True):
                 (image_root / "files" / f"{name}.png").write_bytes(data)
-        table = pa.table(columns).replace_schema_metadata(
-            {"huggingface": json.dumps({"info": {"features": features}})}
-        )
+        table = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
         path = out / "data" / f"{split}-00000-of-00001.parquet"
         pq.write_table(table, path, compression="zstd")
         counts[split] = dict(zip(names, labels.sum(axis=0).tolist(), strict=True))

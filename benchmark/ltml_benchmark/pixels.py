@@ -22,7 +22,10 @@ IN_MEMORY_LIMIT = 4 * 2**30
 class Pixels(Protocol):
     """Decoded images of one split."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Side in pixels."""
+        ...
 
     def read(self, rows: NDArray[np.int64], pool: ThreadPoolExecutor) -> NDArray[np.uint8]:
         """Images of these rows: (B, size, size) uint8."""
@@ -106,9 +109,8 @@ def open_pixels(split: Split, images: Path | None, size: int, missing: str = "er
         there = np.fromiter((paths[row].is_file() for row in range(len(paths))), dtype=bool, count=len(paths))
         if not there.any():
             raise UserError(f"No image of the split {split.name} was found, such as {paths[0]}; check --images.")
-        split, _ = _present(split, there, np.arange(len(there)), missing, str(images))
-        assert_paths = split.image_path
-        return EncodedImages(FilePaths(images, assert_paths), split.image_id, size), split
+        split, rows = _present(split, there, np.arange(len(there)), missing, str(images))
+        return EncodedImages(FilePaths(images, paths.relative.take(rows)), split.image_id, size), split
     return EncodedImages(_image_column(split), split.image_id, size), split
 
 
@@ -142,8 +144,8 @@ def _image_column(split: Split) -> pa.ChunkedArray:
             total += sum(c.total_uncompressed_size for c in columns if c.path_in_schema.startswith("image."))
     if total > IN_MEMORY_LIMIT:
         raise UserError(
-            f"The {split.name} images take {total / 2**30:.0f} GB encoded; decode them once with `ltml-benchmark cache`, "
-            "then give the cache to --images."
+            f"The {split.name} images take {total / 2**30:.0f} GB encoded; decode them once with "
+            "`ltml-benchmark cache`, then give the cache to --images."
         )
     chunks: list[pa.Array] = []
     for shard in split.shards:

@@ -78,7 +78,9 @@ def write_predictions(
         columns |= {name: pa.array(np.ascontiguousarray(scores[:, place])) for place, name in enumerate(labels)}
         tables.append(pa.table(columns))
     partial = path.with_name(path.name + ".part")
-    pq.write_table(pa.concat_tables(tables, promote_options="default").unify_dictionaries(), partial, compression="zstd")
+    pq.write_table(
+        pa.concat_tables(tables, promote_options="default").unify_dictionaries(), partial, compression="zstd"
+    )
     partial.replace(path)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ltml_benchmark.config import Recipe, dump_yaml
 from ltml_benchmark.data import Folder

@@ -17,7 +17,9 @@ LEVEL = 0.95
 Scores = NDArray[np.float32] | NDArray[np.float64]
 
 
-def evaluate_split(scores: Scores, split: Split, folder: Folder, threshold: float | NDArray[np.float64] = THRESHOLD) -> Evaluation:
+def evaluate_split(
+    scores: Scores, split: Split, folder: Folder, threshold: float | NDArray[np.float64] = THRESHOLD
+) -> Evaluation:
     """Metrics of (N, C) probabilities against the split's labels."""
     return evaluate(scores, split.target, folder.groups, threshold)
 

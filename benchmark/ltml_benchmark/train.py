@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -22,7 +23,7 @@ from ltml_benchmark.config import Recipe
 from ltml_benchmark.data import Folder, Split, open_folder
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.logs import Logger, make_loggers
-from ltml_benchmark.losses import loss_parameters, make_loss
+from ltml_benchmark.losses import decision_warning, loss_parameters, make_loss
 from ltml_benchmark.metrics import best_thresholds
 from ltml_benchmark.models import build_model, load_weights, resolved, save_weights
 from ltml_benchmark.optim import MovingAverage, learning_rate, make_optimizer
@@ -36,6 +37,11 @@ from ltml_benchmark.transforms import evaluation_view, training_view, view_draws
 logger = logging.getLogger(__name__)
 
 WEIGHTS_FILE = "model.safetensors"
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "32": "32-true",
+    "bf16": "bf16-mixed",
+    "fp16": "16-mixed",
+}
 
 
 @dataclass
@@ -60,7 +66,7 @@ class Run:
     fabric: Fabric
     net: nn.Module
     """The plain model; `model` is the same one behind precision and processes."""
-    model: nn.Module
+    model: _FabricModule
     optimizer: torch.optim.Optimizer
     loss: nn.Module
     average: MovingAverage | None
@@ -141,7 +147,7 @@ def set_up(
     torch.manual_seed(recipe.seed)
     net = build_model(recipe.model, folder.labels)
     if recipe.channels_last:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = net.to(memory_format=torch.channels_last)
     net = net.to(fabric.device)
     counts, n_images = folder.class_counts(recipe.data.class_counts)
     loss = loss_for(recipe, counts, n_images, len(train_split)).to(fabric.device)
@@ -155,14 +161,18 @@ def set_up(
         progress = Progress(**state["progress"])
         if average is not None:
             average.model.load_state_dict(state["average"])
-    compiled = torch.compile(net) if recipe.compile else net
+    compiled = cast(nn.Module, torch.compile(net)) if recipe.compile else net
     model, optimizer = fabric.setup(compiled, make_optimizer(net.parameters(), recipe.optimizer))
     if state:
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["precision"])
     loggers: list[Logger] = []
     if fabric.is_global_zero:
-        facts = {"device": device_name(fabric), "processes": fabric.world_size, "precision": str(fabric.strategy.precision.precision)}
+        facts = {
+            "device": device_name(fabric),
+            "processes": fabric.world_size,
+            "precision": str(fabric.strategy.precision.precision),
+        }
         start_record(out, recipe, folder, facts)
         loggers = make_loggers(recipe.loggers, out, recipe.name, recipe.model_dump(), progress.step)
     return Run(
@@ -179,6 +189,9 @@ def loss_for(recipe: Recipe, counts: NDArray[np.int64], n_images: int, n_rows: i
     loss = make_loss(name, counts, n_images, formulation=formulation, **parameters)
     if getattr(loss, "uses_ema", False) and not recipe.ema:
         raise UserError(f"The loss {name} compares with a moving average of the weights; give --ema 0.99.")
+    warning = decision_warning(loss, class_aware=recipe.sampler.name == "class-aware")
+    if warning:
+        logger.warning(warning)
     return loss
 
 
@@ -199,7 +212,7 @@ def start_fabric(recipe: Recipe, device: str, devices: int) -> Fabric:
         accelerator=accelerator,
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        precision={"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[precision],
+        precision=PRECISIONS[precision],
     )
     fabric.launch()
     return fabric
@@ -211,7 +224,9 @@ def steps_of(recipe: Recipe, epoch_images: int) -> tuple[int, int]:
     if recipe.steps_per_epoch:
         per_epoch = min(per_epoch, recipe.steps_per_epoch)
     if per_epoch == 0:
-        raise UserError(f"An epoch has {epoch_images} images, fewer than batch_size {recipe.batch_size}; lower --batch-size.")
+        raise UserError(
+            f"An epoch has {epoch_images} images, fewer than batch_size {recipe.batch_size}; lower --batch-size."
+        )
     total = per_epoch * recipe.epochs
     return per_epoch, min(total, recipe.max_steps) if recipe.max_steps else total
 
@@ -301,7 +316,8 @@ def averaged_logits(run: Run, views: Tensor) -> Tensor | None:
     if run.average is None:
         return None
     with run.fabric.autocast():
-        return run.average.model(views).float()  # type: ignore[no-any-return]
+        logits: Tensor = run.average.model(views).float()
+    return logits
 
 
 def seed_of(seed: int, step: int, stream: int) -> int:
@@ -352,7 +368,7 @@ def predict(run: Run, model: nn.Module, pixels: Pixels, split: Split) -> NDArray
     model.train(was_training)
     scores = torch.cat(parts)
     if world > 1:
-        scores = fabric.all_gather(scores).transpose(0, 1).reshape(-1, scores.shape[1])
+        scores = cast(Tensor, fabric.all_gather(scores)).transpose(0, 1).reshape(-1, scores.shape[1])
     return scores[:count].cpu().numpy()
 
 
@@ -426,7 +442,9 @@ def report_step(run: Run, epoch: int, value: Tensor, meter: Meter) -> None:
     """Log the loss of the last batch and the speed."""
     loss = float(value)
     if not math.isfinite(loss):
-        raise UserError(f"The loss became {loss} at batch {run.progress.step}; lower --optimizer.lr or use --precision 32.")
+        raise UserError(
+            f"The loss became {loss} at batch {run.progress.step}; lower --optimizer.lr or use --precision 32."
+        )
     rate = meter.rate()
     values = {"epoch": epoch, "loss": loss, "lr": run.optimizer.param_groups[0]["lr"], "images_per_second": rate}
     for each in run.loggers:

@@ -29,7 +29,7 @@ def read_all(pixels, count: int) -> np.ndarray:
 def test_labels_groups_and_targets_come_from_the_folder(phantom_folder: Path) -> None:
     folder = open_folder(phantom_folder)
     assert folder.labels == LABELS
-    assert sorted(sum(folder.groups.values(), [])) == list(range(len(LABELS)))
+    assert sorted(place for places in folder.groups.values() for place in places) == list(range(len(LABELS)))
     train = folder.splits["train"]
     rows = pq.read_table(train.shards[0], columns=["target"])["target"].to_pylist()
     assert train.target.tolist() == rows
@@ -42,7 +42,9 @@ def test_labels_groups_and_targets_come_from_the_folder(phantom_folder: Path) ->
 def test_rows_of_one_patient_share_a_code(phantom_folder: Path) -> None:
     split = open_folder(phantom_folder).splits["test"]
     names = pq.read_table(split.shards[0], columns=["subject_id"])["subject_id"].to_pylist()
-    assert len(set(zip(names, split.subject.tolist(), strict=True))) == len(set(names)) == len(set(split.subject.tolist()))
+    assert (
+        len(set(zip(names, split.subject.tolist(), strict=True))) == len(set(names)) == len(set(split.subject.tolist()))
+    )
 
 
 def test_a_variable_length_list_of_targets_reads_the_same(phantom_folder: Path, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_run_is_not_overwritten_and_not_continued_differently(phantom_folder: 
     run = train(recipe, phantom_folder, tmp_path / "run", device="cpu")
     with pytest.raises(UserError, match="already holds a run"):
         train(recipe, phantom_folder, run, device="cpu")
-    with pytest.raises(UserError, match="another `seed` .0, now 1."):
+    with pytest.raises(UserError, match=r"another `seed` .0, now 1."):
         train(recipe.model_copy(update={"seed": 1}), phantom_folder, run, device="cpu", resume="auto")
     (run / STATE_FILE).write_bytes(b"not a checkpoint")
     with pytest.raises(UserError, match="no checkpoint of this benchmark"):
@@ -204,7 +204,8 @@ def run_processes(folder: Path, out: Path, settings: dict, count: int) -> None:
         "from ltml_benchmark.config import load_recipe; from ltml_benchmark.train import train\n"
         "if __name__ == '__main__':\n"
         "    torch.set_num_threads(1)\n"
-        "    train(load_recipe('anr-lla', json.loads(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]), device='cpu')\n"
+        "    recipe = load_recipe('anr-lla', json.loads(sys.argv[1]))\n"
+        "    train(recipe, Path(sys.argv[2]), Path(sys.argv[3]), device='cpu')\n"
     )
     script = out.with_suffix(".py")
     script.write_text(code)

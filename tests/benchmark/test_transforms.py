@@ -28,7 +28,9 @@ def test_a_certain_flip_mirrors_left_and_right() -> None:
 
 def test_normalisation_uses_the_constants_per_channel() -> None:
     view = evaluation_view(images(), TransformConfig(image_size=16))
-    expected = (images()[0, 3, 5].float() - torch.tensor([123.675, 116.28, 103.53])) / torch.tensor([58.395, 57.12, 57.375])
+    expected = (images()[0, 3, 5].float() - torch.tensor([123.675, 116.28, 103.53])) / torch.tensor(
+        [58.395, 57.12, 57.375]
+    )
     torch.testing.assert_close(view[0, :, 3, 5], expected)
 
 

@@ -60,7 +60,9 @@ def curves(runs: Mapping[str, Path]) -> str:
         left.plot([e["step"] for e in steps], [e["loss"] for e in steps], color=colour, linewidth=1, label=name)
         for axes, metric in ((middle, "bacc_total"), (right, "auc_total")):
             values = [np.nan if e[metric] is None else 100 * e[metric] for e in epochs]
-            axes.plot([e["epoch"] + 1 for e in epochs], values, "o-", color=colour, markersize=3, linewidth=1, label=name)
+            axes.plot(
+                [e["epoch"] + 1 for e in epochs], values, "o-", color=colour, markersize=3, linewidth=1, label=name
+            )
     left.set(title="training loss", xlabel="batch")
     middle.set(title="validation BACC, %", xlabel="epoch")
     right.set(title="validation AUC, %", xlabel="epoch")
@@ -76,7 +78,12 @@ def classes(run: RunResult) -> str:
     of_class = class_groups(run)
     for axes, metric in zip(both, ("bacc", "auc"), strict=True):
         values = 100 * np.array(class_values(run, metric, names))
-        axes.bar(range(len(names)), values, color=[GROUP_COLOURS.get(of_class.get(n, ""), "#6b7280") for n in names], width=0.7)
+        axes.bar(
+            range(len(names)),
+            values,
+            color=[GROUP_COLOURS.get(of_class.get(n, ""), "#6b7280") for n in names],
+            width=0.7,
+        )
         bounds = run.metrics.get("intervals", {}).get("classes")
         if bounds:
             limits = np.array([[np.nan if v is None else 100 * v for v in bounds[n][metric]] for n in names])
@@ -135,7 +142,18 @@ def lines_with_intervals(
     for place, (name, (mean, half)) in enumerate(series.items()):
         shifted = np.asarray(x) + step * (place - len(series) / 2)
         colour, style = COLOURS[place % len(COLOURS)], ("-", "--")[place // len(COLOURS) % 2]
-        axes.errorbar(shifted, mean, yerr=half, color=colour, linestyle=style, marker="o", markersize=3, linewidth=1, capsize=2, label=name)
+        axes.errorbar(
+            shifted,
+            mean,
+            yerr=half,
+            color=colour,
+            linestyle=style,
+            marker="o",
+            markersize=3,
+            linewidth=1,
+            capsize=2,
+            label=name,
+        )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xticks(list(x))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=7, frameon=False)

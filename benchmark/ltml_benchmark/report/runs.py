@@ -76,7 +76,9 @@ def read_runs(paths: Sequence[Path]) -> list[RunResult]:
     for path in paths:
         folders = sorted(file.parent for file in path.rglob("metrics.json")) if path.is_dir() else []
         if not folders:
-            raise UserError(f"{path} holds no finished run (a folder with metrics.json); train one with `ltml-benchmark run`.")
+            raise UserError(
+                f"{path} holds no finished run (a folder with metrics.json); train one with `ltml-benchmark run`."
+            )
         for folder in folders:
             found.setdefault(
                 folder.resolve(),

@@ -118,7 +118,10 @@ def _cells(row: Row, form: Form) -> list[str]:
 
 def _markdown(header: list[str], body: list[list[str]]) -> str:
     widths = [max(len(line[place]) for line in [header, *body]) for place in range(len(header))]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in [header, *body]]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in [header, *body]
+    ]
     rule = "| " + " | ".join("-" * width for width in widths) + " |"
     return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
 
@@ -138,21 +141,33 @@ def _csv(rows: Sequence[Row]) -> str:
     writer.writerow(["method", "numbers", "seeds", *names, *(f"{name}_sd" for name in names)])
     for row in rows:
         means = [value for metric in METRICS for value in row.mean[metric]]
-        spread = [value for metric in METRICS for value in row.deviation[metric]] if row.deviation else [float("nan")] * len(means)
-        writer.writerow([row.name, row.origin, row.seeds, *("" if np.isnan(v) else f"{v:.4f}" for v in [*means, *spread])])
+        spread = (
+            [value for metric in METRICS for value in row.deviation[metric]]
+            if row.deviation
+            else [float("nan")] * len(means)
+        )
+        writer.writerow(
+            [row.name, row.origin, row.seeds, *("" if np.isnan(v) else f"{v:.4f}" for v in [*means, *spread])]
+        )
     return text.getvalue()
 
 
 def _notes(runs: Sequence[RunResult], like: str | None) -> list[str]:
-    notes = ["Percent. BACC at a score of 0.5. Total, Head, Medium and Tail are means over classes with a defined value."]
+    notes = [
+        "Percent. BACC at a score of 0.5. Total, Head, Medium and Tail are means over classes with a defined value."
+    ]
     if any(run.seeds_differ(other) for run in runs for other in runs):
         notes.append("± is the standard deviation over seeds.")
     undefined = sorted({f"{run.name}: {n}" for run in runs if (n := run.undefined("auc"))})
     if undefined:
-        notes.append(f"Classes without a defined value in the test split, left out of the means: {'; '.join(undefined)}.")
+        notes.append(
+            f"Classes without a defined value in the test split, left out of the means: {'; '.join(undefined)}."
+        )
     if like:
         content = paper()
-        notes.append(f"Rows marked paper are printed numbers ({content['source']}), obtained on other data ({content['data']}).")
+        notes.append(
+            f"Rows marked paper are printed numbers ({content['source']}), obtained on other data ({content['data']})."
+        )
     shas = sorted({run.data_sha256[:12] for run in runs})
     notes.append(f"Our data: manifest {', '.join(shas) or 'none'}.")
     return notes
