@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ltml_lexicons.errors import LexiconError
-from ltml_lexicons.model import CueFile, Label, LabelSet, Source, SourceKind, TermFile, WordFile
+from ltml_lexicons.model import CueFile, Label, LabelSet, Source, SourceKind, SpellingFile, TermFile, WordFile
 from ltml_lexicons.yaml_lines import Document, read_document, validate
 
 NO_FINDING_ID = "no_finding"
@@ -36,6 +36,8 @@ class Lexicon:
     modifiers: TermFile
     cues: dict[str, CueFile]
     words: dict[str, WordFile]
+    spelling: dict[str, str]
+    """Other spelling -> the lexicon's (`oedema` -> `edema`)."""
     label_sets: dict[str, LabelSet]
     documents: dict[str, Document] = field(repr=False, default_factory=dict)
     """Parsed label files by label id, for messages with a line number."""
@@ -84,7 +86,7 @@ def _read_texts(root: Path, extra_labels: Sequence[Path]) -> Texts:
     for folder in ("anatomy", "cues", "label_sets", "labels"):
         for path in sorted((root / folder).glob("*.yaml")):
             texts[f"{folder}/{path.name}"] = (path, path.read_text(encoding="utf-8"))
-    for name in ("sources.yaml", "VERSION"):
+    for name in ("sources.yaml", "spelling.yaml", "VERSION"):
         path = root / name
         if not path.is_file():
             raise LexiconError(f"`{name}` was not found in `{root}`; a lexicon folder needs it.")
@@ -142,6 +144,7 @@ def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str
         modifiers=_with_own_groups(anatomy("modifiers"), "modifiers", everything, label_documents),
         cues={name: validate(CueFile, doc) for name, doc in cue_documents.items() if name not in word_files},
         words={name: validate(WordFile, doc) for name, doc in cue_documents.items() if name in word_files},
+        spelling=validate(SpellingFile, documents["spelling.yaml"]).words,
         label_sets={name: validate(LabelSet, doc) for name, doc in folder("label_sets").items()},
         documents=label_documents,
     )

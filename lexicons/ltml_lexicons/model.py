@@ -41,7 +41,7 @@ class Source(LexiconModel):
 class Phrase(LexiconModel):
     """Words that name a finding, matched as whole words in any letter case."""
 
-    text: Annotated[str, Field(min_length=2)]
+    text: Annotated[str, Field(min_length=1)]
     """The words. Hyphens equal blanks; the last word is also found in its regular plural."""
     source: str
     """Name of an entry in `sources.yaml` or in the label's own `sources`."""
@@ -62,7 +62,7 @@ class Phrase(LexiconModel):
 class Unmention(LexiconModel):
     """Longer words that hide the label's phrases inside them (`pericardial effusion` hides `effusion`)."""
 
-    text: Annotated[str, Field(min_length=2)]
+    text: Annotated[str, Field(min_length=1)]
     """The words; the same matching rules as for phrases."""
     source: str
     """Name of a source."""
@@ -139,7 +139,7 @@ class Composed(LexiconModel):
 class Term(LexiconModel):
     """One wording of a site, predicate or modifier."""
 
-    text: Annotated[str, Field(min_length=2)]
+    text: Annotated[str, Field(min_length=1)]
     """The words."""
     stem: bool = False
     """The last word may go on."""
@@ -276,6 +276,15 @@ class WordFile(LexiconModel):
     """What the file holds."""
     groups: dict[Identifier, TermGroup]
     """Groups by role."""
+
+
+class SpellingFile(LexiconModel):
+    """`spelling.yaml`: misspellings and British spellings, word by word."""
+
+    about: str
+    """What the file holds."""
+    words: dict[str, str]
+    """Word as found in reports -> word as written in this lexicon."""
 
 
 class LabelSet(LexiconModel):

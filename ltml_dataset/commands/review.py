@@ -1,7 +1,84 @@
-"""The `review` command."""
+"""The `review` command: verify labels by hand on a local page."""
 
-from cyclopts import App
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+Split = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 
 
 def register(app: App) -> None:
     """Add the commands of this module."""
+    app.command(review)
+
+
+def review(
+    directory: Path,
+    /,
+    *,
+    review: Path | None = None,
+    reports: Path | None = None,
+    images: Path | None = None,
+    split: Split = ("test",),
+    negatives: int = 50,
+    seed: int = 0,
+    port: int | None = None,
+    no_browser: Annotated[bool, Parameter(negative="")] = False,
+    summary: Annotated[bool, Parameter(negative="")] = False,
+    export_label_studio: Annotated[bool, Parameter(negative="")] = False,
+    import_label_studio: Path | None = None,
+) -> None:
+    """Open the page for verifying labels by hand, on this machine only.
+
+    Decisions are appended to the review folder, which `build --reviewed` reads.
+
+    Parameters
+    ----------
+    directory
+        Folder that `build` wrote.
+    review
+        Folder of the decisions; by default beside the data set, named DIR-review.
+    reports
+        The reports the data set was built from; by default where they were at that time.
+    images
+        Image root; without it no images are shown.
+    split
+        Splits under review.
+    negatives
+        Machine negatives of each label that the random sample should hold.
+    seed
+        Seed of the random sample.
+    port
+        Port on 127.0.0.1; by default the first free one from 8420.
+    no_browser
+        Only print the address.
+    summary
+        Print progress, sampling plan, agreement and machine quality, and stop.
+    export_label_studio
+        Write the queue as Label Studio tasks into the review folder, and stop.
+    import_label_studio
+        Take the annotations of a Label Studio export (JSON) into the review folder, and stop.
+    """
+    from ltml_dataset.review.session import import_annotations, open_review, print_summary, write_tasks
+
+    session = open_review(
+        directory, review, reports=reports, image_root=images, splits=split, negatives=negatives, seed=seed
+    )
+    if import_label_studio is not None:
+        print(f"{import_annotations(session, import_label_studio):,} annotated studies taken in.")
+    elif export_label_studio:
+        for path in write_tasks(session):
+            print(path)
+    elif summary:
+        print_summary(session)
+    else:
+        from ltml_dataset.errors import UserError
+
+        try:
+            from ltml_dataset.review.server import serve
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"the review page needs {error.name}, which is not installed: pip install 'ltml-mimic-cxr[review]'."
+            ) from None
+        serve(session, port=port, open_browser=not no_browser)

@@ -114,6 +114,7 @@ class DecisionLog:
         self._count = 0
         self._read_to = 0
         self._judgements: dict[tuple[str, Role, str], Judgement] = {}
+        self._keys_of: dict[str, dict[tuple[str, Role, str], None]] = {}
         self._lock = threading.Lock()
 
     def append(
@@ -172,6 +173,11 @@ class DecisionLog:
         """All judgements, in the order in which their first event was written."""
         return list(self._judgements.values())
 
+    def readings(self, study: str) -> list[Judgement]:
+        """Finished judgements of one study, by whoever made them."""
+        keys = self._keys_of.get(study, ())
+        return [judgement for key in keys if (judgement := self._judgements[key]).is_done]
+
     def _follow(self) -> None:
         if not self.path.exists():
             return
@@ -182,6 +188,7 @@ class DecisionLog:
         self._read_to += len(whole)
         for event in parse_events(whole.decode("utf-8", "replace").splitlines()):
             apply_event(self._judgements, event)
+            self._keys_of.setdefault(event.study, {})[(event.reader, event.role, event.study)] = None
 
 
 def append_line(path: Path, line: str) -> None:

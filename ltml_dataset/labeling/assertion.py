@@ -1,0 +1,302 @@
+"""How each mention of a sentence is asserted: cues with direction and scope over clauses and coordinated lists."""
+
+from typing import NamedTuple
+
+from ltml_dataset.labeling.compiled import NEGATIVE, POSITIVE, UNCERTAIN, CompiledLexicon, CueEntry, Role, Word
+from ltml_dataset.labeling.composed import MentionSpan
+from ltml_dataset.labeling.matcher import Hit
+
+_CUE, _WORD, _MODIFIER = int(Role.CUE), int(Role.WORD), int(Role.MODIFIER)
+_MENTION = -1
+_CLAUSE, _COMMA, _AND, _OR, _COLON = (int(w) for w in (Word.CLAUSE, Word.COMMA, Word.AND, Word.OR, Word.COLON))
+_WITH, _COPULA, _SEEN, _EXISTENTIAL = (int(w) for w in (Word.WITH, Word.COPULA, Word.SEEN, Word.EXISTENTIAL))
+_AFFIRM, _REASON, _RELATIVE = int(Word.AFFIRM), int(Word.REASON), int(Word.RELATIVE)
+_SEPARATORS = frozenset({_CLAUSE, _COMMA, _AND, _OR})
+_SOFT_BREAKS = frozenset({_WITH, _EXISTENTIAL, _REASON, _RELATIVE, _COLON})
+
+RANK = {
+    "exclusion": 9,
+    "removed": 8,
+    "resolved": 8,
+    "negation": 7,
+    "hypothetical": 6,
+    "other_person": 6,
+    "history": 5,
+    "uncertainty": 4,
+}
+"""Which cue decides where several reach a mention."""
+
+ALTERNATIVE_GAP = 5
+"""At most so many words between "or" and the finding that is one of its alternatives."""
+FRESH_GAP = 2
+"""A list member that affirms something says so within its first words."""
+
+
+class Verdict(NamedTuple):
+    """State of a mention, the rule that decided, and the tokens of the deciding cue (-1 where none did)."""
+
+    state: int
+    rule: str
+    cue: int
+    first: int
+    last: int
+
+
+class AssertionEngine:
+    """Rules of scope over the cues of a lexicon."""
+
+    def __init__(self, compiled: CompiledLexicon) -> None:
+        """An engine for the cues of `compiled`."""
+        self._cues = compiled.cues
+        self._phrases = compiled.phrases
+        self._lasting = [label.chronic or label.device for label in compiled.labels]
+
+    def assert_mentions(self, hits: list[Hit], mentions: list[MentionSpan]) -> list[Verdict]:
+        """One verdict a mention.
+
+        Args:
+            hits: Hits of the sentence in order; cues and structural words are what is used.
+            mentions: Phrases found and findings composed. A label of -1 stands for any span (see `assert_span`).
+        """
+        timeline = [hit for hit in hits if hit[2] == _CUE or hit[2] == _WORD]
+        reached: list[list[tuple[int, int, Hit]]] = [[] for _ in mentions]
+        if timeline:
+            timeline.extend((mention[2], mention[3], _MENTION, i) for i, mention in enumerate(mentions))
+            timeline.sort()
+            for position, hit in enumerate(timeline):
+                if hit[2] != _CUE:
+                    continue
+                cue = self._cues[hit[3]]
+                if cue.before:
+                    for i in _reach_right(timeline, position, cue, mentions, self._cues):
+                        reached[i].append((RANK[cue.kind], -(mentions[i][2] - hit[1]), hit))
+                if cue.after:
+                    for i in _reach_left(timeline, position, cue, mentions, self._cues):
+                        reached[i].append((RANK[cue.kind], -(hit[0] - mentions[i][3]), hit))
+        verdicts = [self._decide(mention, found) for mention, found in zip(mentions, reached, strict=True)]
+        if timeline:
+            _judge_alternatives(timeline, hits, mentions, verdicts)
+        return verdicts
+
+    def _decide(self, mention: MentionSpan, found: list[tuple[int, int, Hit]]) -> Verdict:
+        _, _, first, _, label, phrase, state, site = mention
+        if phrase >= 0 and (own := self._phrases[phrase].state) is not None:
+            return Verdict(own, "phrase", -1, -1, -1)
+        if state == NEGATIVE:
+            for _, _, hit in found:
+                cue = self._cues[hit[3]]
+                if cue.kind == "negation" and 0 <= site < hit[0] < first:
+                    return Verdict(POSITIVE, "not normal", hit[3], hit[0], hit[1])
+            return Verdict(NEGATIVE, "normal", -1, -1, -1)
+        for _, _, hit in sorted(found, reverse=True):
+            cue = self._cues[hit[3]]
+            if cue.kind == "history" and (label < 0 or self._lasting[label]):
+                continue
+            if cue.kind == "other_person" and label < 0:
+                continue
+            verdict = cue.state
+            if label < 0 and cue.kind == "hypothetical":
+                verdict = UNCERTAIN
+            return Verdict(verdict, cue.kind, hit[3], hit[0], hit[1])
+        return Verdict(state, "borderline" if state == UNCERTAIN else "affirmed", -1, -1, -1)
+
+
+def _reach_right(
+    timeline: list[Hit], position: int, cue: CueEntry, mentions: list[MentionSpan], cues: list[CueEntry]
+) -> list[int]:
+    """Mentions after a cue that it governs."""
+    end = timeline[position][1]
+    reached: list[int] = []
+    last_end = -1
+    since_or = False
+    for k in range(position + 1, len(timeline)):
+        first, last, role, ref = timeline[k]
+        if first < end:
+            continue
+        if cue.words and first - end > cue.words:
+            break
+        if role == _MENTION:
+            if mentions[ref][7] >= end and cue.kind == "negation":
+                continue  # "no effusion, the heart is enlarged": the predicate has its own subject
+            if cue.scope == "next" and reached and not since_or and first >= last_end:
+                break
+            reached.append(ref)
+            last_end = max(last_end, last)
+            since_or = False
+        elif role == _CUE:
+            if _takes_over(cue, cues[ref]):
+                break
+        elif ref == _CLAUSE:
+            if cue.scope != "sentence":
+                break
+        elif ref in _SOFT_BREAKS:
+            if reached and cue.scope != "sentence":
+                break
+        elif ref == _OR:
+            since_or = True
+        elif ref in (_COMMA, _AND):
+            if cue.scope == "sentence":
+                continue
+            if cue.scope == "next" and reached and not _is_closed_by_or(timeline, k):
+                break
+            if cue.scope != "clause" and reached and _is_fresh(timeline, k, cues):
+                break
+    return reached
+
+
+def _takes_over(cue: CueEntry, other: CueEntry) -> bool:
+    """Whether `other`, met inside the scope of `cue`, ends it."""
+    if not other.before:
+        return False
+    if other.kind == "exclusion" or other.kind == cue.kind:
+        return True
+    return other.kind == "negation"
+
+
+def _is_fresh(timeline: list[Hit], k: int, cues: list[CueEntry]) -> bool:
+    """Whether the list member behind separator `k` makes a statement of its own."""
+    start = timeline[k][1]
+    seen_something = False
+    for m in range(k + 1, len(timeline)):
+        first, last, role, ref = timeline[m]
+        if role == _MENTION:
+            seen_something = True
+        elif role == _CUE:
+            if cues[ref].before and first - start <= FRESH_GAP and cues[ref].kind != "uncertainty":
+                return True
+        elif ref in _SEPARATORS:
+            if first <= start:  # ", and"
+                start = last
+                continue
+            return False
+        elif ref == _EXISTENTIAL:
+            return True
+        elif ref == _AFFIRM:
+            if not seen_something and first - start <= FRESH_GAP and not _is_closed_by_or(timeline, k):
+                return True
+        elif ref == _COPULA:
+            return seen_something and not _is_seen(timeline, m)
+        elif ref in _SOFT_BREAKS:
+            return False
+    return False
+
+
+def _is_seen(timeline: list[Hit], m: int) -> bool:
+    """Whether the copula at `m` only says "is seen"."""
+    for first, _, role, ref in timeline[m + 1 :]:
+        if first - timeline[m][1] > 2:
+            return False
+        if role == _WORD and ref == _SEEN:
+            return True
+    return False
+
+
+def _is_closed_by_or(timeline: list[Hit], k: int) -> bool:
+    """Whether the list that comma `k` belongs to ends in "or": then it is one list, whatever its adjectives."""
+    if timeline[k][3] == _AND:
+        return False
+    for _, _, role, ref in timeline[k + 1 :]:
+        if role != _WORD:
+            continue
+        if ref == _OR:
+            return True
+        if ref == _CLAUSE or ref == _COPULA or ref == _AND or ref in _SOFT_BREAKS:
+            return False
+    return False
+
+
+def _reach_left(
+    timeline: list[Hit], position: int, cue: CueEntry, mentions: list[MentionSpan], cues: list[CueEntry]
+) -> list[int]:
+    """Mentions before a cue that it governs."""
+    start = timeline[position][0]
+    reached: list[int] = []
+    first_start = 1 << 30
+    is_list = False
+    for k in range(position - 1, -1, -1):
+        first, last, role, ref = timeline[k]
+        if last > start:
+            continue
+        if cue.words and start - last > cue.words:
+            break
+        if role == _MENTION:
+            if cue.scope == "next" and reached and last <= first_start:
+                break
+            reached.append(ref)
+            first_start = min(first_start, first)
+        elif role == _CUE:
+            if reached and cues[ref].before and cues[ref].kind in ("negation", "exclusion"):
+                break
+        elif ref == _CLAUSE:
+            break
+        elif ref in _SOFT_BREAKS:
+            if reached:
+                break
+        elif ref in (_AND, _OR):
+            is_list = True
+            if reached and (cue.scope == "next" or _states_something(timeline, k, cues)):
+                break
+        elif ref == _COMMA:
+            if reached and (not is_list or cue.scope == "next" or _states_something(timeline, k, cues)):
+                break
+        elif ref == _COPULA and reached:
+            break
+    return reached
+
+
+def _states_something(timeline: list[Hit], k: int, cues: list[CueEntry]) -> bool:
+    """Whether the list member before separator `k` is a statement of its own."""
+    for m in range(k - 1, -1, -1):
+        _, _, role, ref = timeline[m]
+        if role == _CUE:
+            if cues[ref].kind == "negation":
+                return True
+        elif role == _WORD:
+            if ref in _SEPARATORS:
+                return False
+            if ref in (_COPULA, _EXISTENTIAL):
+                return True
+    return False
+
+
+def _judge_alternatives(
+    timeline: list[Hit], hits: list[Hit], mentions: list[MentionSpan], verdicts: list[Verdict]
+) -> None:
+    """ "Atelectasis or infiltrate": neither is certain."""
+    for k, (start, end, role, ref) in enumerate(timeline):
+        if role != _WORD or ref != _OR:
+            continue
+        right = _next_mention(timeline, k, end)
+        if right is None or mentions[right][7] >= 0:
+            continue
+        left = _previous_mention(timeline, k, start)
+        if left is None or mentions[left][4] == mentions[right][4] or mentions[left][7] >= 0:
+            continue
+        if verdicts[left].state == NEGATIVE or verdicts[right].state == NEGATIVE:
+            continue
+        for i in (left, right):
+            if verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
+                verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, start, end)
+
+
+def _next_mention(timeline: list[Hit], k: int, end: int) -> int | None:
+    for first, _, role, ref in timeline[k + 1 :]:
+        if first - end > ALTERNATIVE_GAP:
+            return None
+        if role == _MENTION:
+            return ref
+        if role == _WORD and ref in (_CLAUSE, _COMMA, _WITH, _COPULA, _EXISTENTIAL, _AND):
+            return None
+    return None
+
+
+def _previous_mention(timeline: list[Hit], k: int, start: int) -> int | None:
+    for m in range(k - 1, -1, -1):
+        _, last, role, ref = timeline[m]
+        if start - last > ALTERNATIVE_GAP:
+            return None
+        if role == _MENTION:
+            return ref
+        if role == _WORD and ref in (_CLAUSE, _WITH, _COPULA, _EXISTENTIAL, _AND):
+            return None
+    return None

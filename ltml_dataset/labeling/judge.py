@@ -1,0 +1,78 @@
+"""One sentence to judged mentions, with both caches that make repeats free."""
+
+from typing import NamedTuple
+
+from ltml_dataset.labeling.assertion import AssertionEngine, Verdict
+from ltml_dataset.labeling.compiled import POSITIVE, CompiledLexicon, Role
+from ltml_dataset.labeling.composed import MentionSpan, compose
+from ltml_dataset.labeling.matcher import Hit, find_hits
+from ltml_dataset.labeling.vocabulary import TOKEN
+
+_PHRASE = int(Role.PHRASE)
+
+Judged = tuple[int, int, int, int, int, str, int, int]
+"""Label, phrase, state, first token, one past the last, rule, first and one past the last token of the cue (-1)."""
+
+
+class JudgedSentence(NamedTuple):
+    """Mentions of a sentence with offsets into it; `labels` is what study aggregation needs."""
+
+    number: int
+    mentions: tuple[Judged, ...]
+
+
+class SentenceJudge:
+    """Judges sentences; equal ones once.
+
+    A sentence is first looked up as it is written. A new one is encoded to word classes, and sentences whose classes
+    are equal share one judgement, in token positions.
+    """
+
+    def __init__(self, compiled: CompiledLexicon, engine: AssertionEngine, cache_size: int = 200_000) -> None:
+        """A judge with bounded caches."""
+        self.compiled = compiled
+        self.engine = engine
+        self._cache_size = cache_size
+        self._by_code: dict[str, tuple[Judged, ...]] = {}
+
+    def judge(self, sentence: str) -> tuple[Judged, ...]:
+        """Judged mentions in token positions of `sentence`."""
+        code = self.compiled.vocabulary.encode(TOKEN.findall(sentence))
+        found = self._by_code.get(code)
+        if found is None:
+            found = self._judge_code(code)
+            if len(self._by_code) >= self._cache_size:
+                self._by_code.clear()
+            self._by_code[code] = found
+        return found
+
+    def _judge_code(self, code: str) -> tuple[Judged, ...]:
+        hits = find_hits(code, self.compiled)
+        mentions = find_mentions(code, hits, self.compiled)
+        if not mentions:
+            return ()
+        verdicts = self.engine.assert_mentions(hits, mentions)
+        return tuple(
+            (m[4], m[5], v.state, m[0], m[1], v.rule, v.first, v.last) for m, v in zip(mentions, verdicts, strict=True)
+        )
+
+
+def find_mentions(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[MentionSpan]:
+    """Phrases and composed findings of a sentence, by position; a composed finding a phrase already names is dropped."""
+    phrases = compiled.phrases
+    mentions: list[MentionSpan] = [
+        (start, end, start, end, phrases[ref].label, ref, POSITIVE, -1)
+        for start, end, role, ref in hits
+        if role == _PHRASE
+    ]
+    for new in compose(code, hits, compiled):
+        if not any(new[4] == old[4] and new[2] < old[3] and old[2] < new[3] for old in mentions):
+            mentions.append(new)
+    mentions.sort()
+    return mentions
+
+
+def assert_hit(engine: AssertionEngine, hits: list[Hit], first: int, last: int) -> Verdict:
+    """The verdict on tokens `first` to `last`, whatever they say; cues inside them do not count."""
+    outside = [hit for hit in hits if hit[1] <= first or hit[0] >= last]
+    return engine.assert_mentions(outside, [(first, last, first, last, -1, -1, POSITIVE, -1)])[0]
