@@ -63,14 +63,13 @@ def card_text(
         autoescape=False,  # Markdown, and names pass through `cell`
     )
     environment.filters["cell"] = cell
-    environment.filters["number"] = lambda value: f"{value:.3f}" if isinstance(value, float) else cell(str(value))
     mined = manifest.lexicon is not None
     columns = list(configs[0].features)
     n_rows = sum(split.rows for split in manifest.splits.values())
-    return environment.get_template("card.j2").render(
+    text = environment.get_template("card.j2").render(
         manifest=manifest,
         mined=mined,
-        title=title_of(manifest),
+        title=cell(title_of(manifest)),
         summary=summary_of(manifest),
         yaml=dataset_yaml(configs, _about(manifest, n_rows, credentialed=credentialed)),
         splits=list(configs[0].splits),
@@ -78,7 +77,8 @@ def card_text(
         columns=columns,
         has_pixels="image" in columns,
         has_verified="verified" in columns,
-        row_is="one image" if manifest.counts.get("images") != manifest.counts.get("studies") else "one study",
+        row_is="one image" if manifest.config.get("metadata") else "one study",
+        agreement_rows=_agreement_rows(manifest),
         label_rows=_label_rows(manifest, notes or {}),
         field_lists=[(config.name, _fields(config, manifest.labels)) for config in configs],
         split_text=_split_text(manifest),
@@ -87,6 +87,25 @@ def card_text(
         sharing=_sharing(mined=mined, credentialed=credentialed),
         licence=_licence(credentialed=credentialed),
     )
+    return _with_blank_lines(text)
+
+
+def _with_blank_lines(text: str) -> str:
+    """One blank line around headings, tables, lists and fences; the head and code stay as they are."""
+    head, body = text.split("\n---\n", 1)
+    lines: list[str] = []
+    before, in_code = "text", False
+    for line in body.splitlines():
+        is_fence = line.startswith("```")
+        kind = "text" if in_code or is_fence else {"|": "table", "-": "list", "#": "heading"}.get(line[:1], "text")
+        starts_block = kind != before or kind == "heading" or (is_fence and not in_code)
+        if not in_code and line and lines and lines[-1] and starts_block:
+            lines.append("")
+        if line or in_code or (lines and lines[-1]):
+            lines.append(line)
+        in_code = in_code != is_fence
+        before = kind if line else before
+    return f"{head}\n---\n\n" + "\n".join(lines).rstrip() + "\n"
 
 
 def cell(text: str) -> str:
@@ -97,8 +116,8 @@ def cell(text: str) -> str:
 def title_of(manifest: Manifest) -> str:
     """Name of the data set."""
     if manifest.lexicon is None:
-        return f"Chest X-ray labels of {cell(manifest.inputs[0].name) if manifest.inputs else 'a table'}"
-    return f"Long-tailed chest X-ray labels ({cell(manifest.lexicon.label_set)})"
+        return f"Chest X-ray labels of {manifest.inputs[0].name if manifest.inputs else 'a table'}"
+    return f"Long-tailed chest X-ray labels ({manifest.lexicon.label_set})"
 
 
 def summary_of(manifest: Manifest) -> str:
@@ -139,6 +158,25 @@ def _label_rows(manifest: Manifest, notes: Mapping[str, LabelNote]) -> list[list
         said = [cell(note.definition) if note else "", note.phrases if note else ""] if manifest.lexicon else []
         rows.append([str(index), cell(name), *said, group_of[name], *counts])
     return rows
+
+
+def _agreement_rows(manifest: Manifest) -> list[list[str]]:
+    """Header, rule and cells of the agreement table; numbers with three decimals."""
+    if not manifest.agreement:
+        return []
+    names = list(manifest.agreement[0])
+    cells = [
+        [
+            ""
+            if (value := entry.get(name)) is None
+            else f"{value:.3f}"
+            if isinstance(value, float)
+            else cell(str(value))
+            for name in names
+        ]
+        for entry in manifest.agreement
+    ]
+    return [[cell(name) for name in names], ["---"] * len(names), *cells]
 
 
 _MEANINGS = {
@@ -242,8 +280,8 @@ def _known_errors(*, mined: bool) -> list[str]:
         "A report says what was worth saying: a label that is not mentioned counts as absent, though it may be there.",
         "Reports describe a study; every image of the study gets its labels, also a view that cannot show the finding.",
         "Rules misread some negations over long sentences, findings given only by comparison, and dictation errors.",
-        "The wording of rare labels is short; unusual wording of a rare finding is missed. Each label's definition says "
-        "what counts.",
+        "The wording of rare labels is short; unusual wording of a rare finding is missed. Each label's definition "
+        "says what counts.",
         "Words taken out by de-identification can hide a negation or a device.",
         tail,
     ]
@@ -252,9 +290,9 @@ def _known_errors(*, mined: bool) -> list[str]:
 def _sharing(*, mined: bool, credentialed: bool) -> str:
     if credentialed:
         return (
-            "Reports in the form of MIMIC-CXR come under the PhysioNet Credentialed Health Data Use Agreement 1.5.0: the "
-            "user will not share the data. That covers report text, subject and study numbers, image ids and labels "
-            "derived from reports, so it covers this folder. Share the recipe and `manifest.json`'s hashes instead; "
+            "Reports in the form of MIMIC-CXR come under the PhysioNet Credentialed Health Data Use Agreement 1.5.0: "
+            "the user will not share the data. That covers report text, subject and study numbers, image ids and "
+            "labels derived from reports, so it covers this folder. Share the recipe and the hashes of the manifest: "
             "whoever has access can build the same bytes. Nothing of this applies to simulated reports."
         )
     if mined:
@@ -268,6 +306,7 @@ def _sharing(*, mined: bool, credentialed: bool) -> str:
 
 
 def _licence(*, credentialed: bool) -> str:
+    tool = "The tool that built the folder is Apache-2.0."
     if credentialed:
-        return "PhysioNet Credentialed Health Data License 1.5.0, as the source. The tool that built the folder is Apache-2.0."
-    return "That of the source. The tool that built the folder is Apache-2.0."
+        return f"PhysioNet Credentialed Health Data License 1.5.0, as the source. {tool}"
+    return f"That of the source. {tool}"

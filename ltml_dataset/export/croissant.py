@@ -1,6 +1,7 @@
 """`croissant.json`: the folder described in the Croissant format (1.0) for dataset search and loaders."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _CONTEXT: Json = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
@@ -43,6 +45,7 @@ _CONTEXT: Json = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",
@@ -78,7 +81,7 @@ def croissant_of(manifest: Manifest, configs: Sequence[Config], folder: Path, *,
         "description": summary,
         "license": "https://spdx.org/licenses/NOASSERTION",
         "url": "https://huggingface.co/docs/datasets/loading#local-and-remote-files",
-        "version": manifest.tool.version if manifest.tool.version[:1].isdigit() else "0.0.0",
+        "version": _semantic(manifest.tool.version),
         "citeAs": "Lai et al. (2023), arXiv:2311.17334",
         "distribution": distribution,
         "recordSet": [_split_names(configs), *(_record_set(config) for config in configs)],
@@ -88,6 +91,12 @@ def croissant_of(manifest: Manifest, configs: Sequence[Config], folder: Path, *,
 def write_croissant(description: Mapping[str, Any], folder: Path) -> None:
     """Write `croissant.json`."""
     write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", folder / "croissant.json")
+
+
+def _semantic(version: str) -> str:
+    """MAJOR.MINOR.PATCH, as Croissant wants it; an unreleased source tree has none."""
+    found = re.match(r"\d+\.\d+\.\d+", version)
+    return found[0] if found else "0.0.0"
 
 
 def _file(path: Path, folder: Path) -> Json:
@@ -130,7 +139,7 @@ def _split_names(configs: Sequence[Config]) -> Json:
 
 
 def _record_set(config: Config) -> Json:
-    fields = [_field(config, name, feature) for name, feature in config.features.items()]
+    fields = [_field(config, index, name, feature) for index, (name, feature) in enumerate(config.features.items())]
     split = {
         "@type": "cr:Field",
         "@id": f"{config.name}/split",
@@ -155,7 +164,7 @@ def _record_set(config: Config) -> Json:
     }
 
 
-def _field(config: Config, name: str, feature: Mapping[str, Any]) -> Json:
+def _field(config: Config, index: int, name: str, feature: Mapping[str, Any]) -> Json:
     is_list = feature["_type"] == "List"
     value = feature["feature"] if is_list else feature
     extract: Json = {"column": name}
@@ -164,13 +173,18 @@ def _field(config: Config, name: str, feature: Mapping[str, Any]) -> Json:
         source["transform"] = {"jsonPath": "bytes"}
     return {
         "@type": "cr:Field",
-        "@id": f"{config.name}/{name}",
+        "@id": f"{config.name}/{_identifier(name, index)}",
         "name": name,
         "description": _description(name, value),
         "dataType": _data_type(value),
         **({"repeated": True} if is_list else {}),
         "source": source,
     }
+
+
+def _identifier(name: str, index: int) -> str:
+    """Name of a column as part of an id, which must hold no blank; the position keeps two of them apart."""
+    return name if re.fullmatch(r"[a-z][a-z_]*", name) else f"column_{index}"
 
 
 def _description(name: str, value: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ Equal input gives equal bytes: no date, no version, fixed ids inside the SVG.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,14 @@ from ltml_dataset.export.parquet import writing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 Counts = Mapping[str, int]
 
 COLOURS = {"head": "#0072b2", "medium": "#e69f00", "tail": "#a23b72"}
 """Colours of the frequency groups, distinguishable in every common kind of colour vision."""
 
-_STYLE = {
+_STYLE: "dict[RcKeyType, Any]" = {
     "svg.hashsalt": "ltml",
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -43,7 +44,9 @@ def conditional_probabilities(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.fl
         [[1.0, 0.25], [0.5, 1.0]]
     """
     own = np.diag(pairs).astype(np.float64)[:, None]
-    return np.divide(pairs, own, out=np.full(pairs.shape, np.nan), where=own > 0)
+    shares = np.full(pairs.shape, np.nan)
+    np.divide(pairs, own, out=shares, where=own > 0)
+    return shares
 
 
 def draw_long_tail(counts: Counts, groups: Mapping[str, Sequence[str]], thresholds: Counts, folder: Path) -> list[Path]:
