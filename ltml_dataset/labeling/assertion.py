@@ -99,7 +99,7 @@ class AssertionEngine:
             cue = self._cues[hit[3]]
             if cue.kind == "history" and (label < 0 or self._lasting[label]):
                 continue
-            if cue.kind == "other_person" and label < 0:
+            if cue.kind in ("other_person", "removed") and label < 0:
                 continue
             verdict = cue.state
             if state == UNCERTAIN and verdict == POSITIVE:
@@ -139,7 +139,7 @@ def _reach_right(
             if cue.scope != "sentence":
                 break
         elif ref in _SOFT_BREAKS:
-            if reached and cue.scope != "sentence":
+            if first > end and cue.scope != "sentence":
                 break
         elif ref == _OR:
             since_or = True
@@ -148,7 +148,7 @@ def _reach_right(
                 continue
             if cue.scope == "next" and reached and not _is_closed_by_or(timeline, k):
                 break
-            if cue.scope != "clause" and reached and _is_fresh(timeline, k, cues):
+            if cue.scope != "clause" and first > end and _is_fresh(timeline, k, cues):
                 break
     return reached
 
@@ -184,7 +184,7 @@ def _is_fresh(timeline: list[Hit], k: int, cues: list[CueEntry]) -> bool:
             if not seen_something and first - start <= FRESH_GAP and not _is_closed_by_or(timeline, k):
                 return True
         elif ref == _COPULA:
-            return seen_something and not _is_seen(timeline, m)
+            return not _is_seen(timeline, m)
         elif ref in _SOFT_BREAKS:
             return False
     return False
