@@ -7,11 +7,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from plain_figures import DRAWINGS, draw_plainly
 from report_tables import folder_bytes
 
 from ltml_dataset.cli import main
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.errors import UserError
+from ltml_dataset.export import presentation
 from ltml_dataset.export.manifest import differences, read_manifest
 from ltml_dataset.images import FRONTAL_VIEWS, PAPER_VIEWS
 from ltml_dataset.pipeline import Built, build
@@ -20,6 +22,13 @@ from ltml_dataset.simulate import SimulatedRelease, simulate_release
 from ltml_dataset.sources.mimic_tables import OFFICIAL_LABELS
 
 COMMON = [name for name in OFFICIAL_LABELS if name != NO_FINDING]
+
+
+@pytest.fixture(autouse=True)
+def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    for function in DRAWINGS:
+        monkeypatch.setattr(presentation, function, getattr(presentation, function))
+    draw_plainly()
 
 
 @pytest.fixture(scope="module")
