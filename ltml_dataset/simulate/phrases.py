@@ -13,7 +13,10 @@ from ltml_dataset.simulate.findings import LABELS, PARENTS
 Node = str | tuple["Node", ...] | list["Node"]
 """A tree: a string stands for itself, a tuple for one of its members, a list for all of them in a row."""
 
-BIT = {name: 1 << index for index, name in enumerate(LABELS)}
+OTHER = "Other"
+"""Not a class: something abnormal that rules out No Finding. Written `@ Other=1` in the wording files."""
+
+BIT = {name: 1 << index for index, name in enumerate((*LABELS, OTHER))}
 
 CLASHES = {
     "Lung Opacity": (
