@@ -187,6 +187,7 @@ def _has_own_predicate(k: int, hits: list[Hit]) -> bool:
 
 def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
     crossed_copula = False
+    and_at = -1
     for j in range(i - 1, -1, -1):
         hit = hits[j]
         if hit[1] > start:
@@ -198,6 +199,10 @@ def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
                 return None
             if hit[3] == _COPULA:
                 crossed_copula = True
+            if hit[3] == _AND:
+                and_at = hit[0]
+            if hit[3] == _COMMA and hit[1] == and_at and not crossed_copula:
+                return None  # "thickened pleura, and calcified granulomas"
         elif hit[2] == _PHRASE and not crossed_copula:
             return None
     return None
