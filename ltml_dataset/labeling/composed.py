@@ -39,13 +39,17 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
         Mentions, in no particular order.
     """
     mentions: list[MentionSpan] = []
+    if compiled.suppressor >= 0:  # words that only withhold No Finding stand in nobody's way
+        entries, suppressor = compiled.phrases, compiled.suppressor
+        hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
     sites = [i for i, hit in enumerate(hits) if hit[2] == _SITE]
     if sites:
         for i, hit in enumerate(hits):
             if hit[2] == _PREDICATE:
                 attached, follows = _sites_of(i, hits)
                 for j in attached:
-                    _judge_pair(code, hits, hits[j], hit, follows, compiled, mentions)
+                    for twin in _same_words(hits[j], hits):
+                        _judge_pair(code, hits, twin, hit, follows, compiled, mentions)
         for j in sites:
             for rule in compiled.site_rules.get(hits[j][3], ()):
                 if rule.alone and _has_modifiers(code, hits, rule, hits[j], hits[j]):
@@ -57,6 +61,11 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
                     if rule.alone and _has_modifiers(code, hits, rule, hit, hit):
                         mentions.append(_mention(rule, hit, hit, POSITIVE, -1))
     return mentions
+
+
+def _same_words(site: Hit, hits: list[Hit]) -> list[Hit]:
+    """The site in every group that has these words (`hila` as any hilum, and as both)."""
+    return [hit for hit in hits if hit[:3] == site[:3]]
 
 
 def _mention(rule: RuleEntry, site: Hit, anchor: Hit, state: int, site_first: int) -> MentionSpan:
@@ -91,7 +100,7 @@ def _sites_of(i: int, hits: list[Hit]) -> tuple[list[int], bool]:
     """Sites that predicate `i` speaks of, and whether it follows them ("heart is enlarged")."""
     start, end = hits[i][0], hits[i][1]
     if not _after_copula(i, hits):
-        right = _site_to_the_right(i, hits, end)
+        right = _site_to_the_right(i, hits, end, _opens_member(i, hits))
         if right is not None:
             return [right, *_joined_right(right, hits)], False
     left = _site_to_the_left(i, hits, start)
@@ -114,7 +123,13 @@ def _after_copula(i: int, hits: list[Hit]) -> bool:
     return False
 
 
-def _site_to_the_right(i: int, hits: list[Hit], end: int) -> int | None:
+def _opens_member(i: int, hits: list[Hit]) -> bool:
+    """Whether predicate `i` begins a list member: "..., moderately enlarged and tortuous aorta"."""
+    start = hits[i][0]
+    return any(hit[2] == _WORD and hit[3] == _COMMA and 0 <= start - hit[1] <= 1 for hit in hits[:i])
+
+
+def _site_to_the_right(i: int, hits: list[Hit], end: int, across_and: bool) -> int | None:
     for j in range(i + 1, len(hits)):
         hit = hits[j]
         if hit[0] < end:
@@ -123,7 +138,7 @@ def _site_to_the_right(i: int, hits: list[Hit], end: int) -> int | None:
             return None
         if hit[2] == _SITE:
             return j
-        if hit[2] in (_PREDICATE, _MODIFIER):
+        if hit[2] in (_PREDICATE, _MODIFIER) or (across_and and hit[2] == _WORD and hit[3] == _AND):
             continue
         if hit[2] in (_PHRASE, _CUE) or (hit[2] == _WORD and hit[3] in _BREAKS | _JOINERS | {_COPULA}):
             return None
@@ -172,6 +187,7 @@ def _has_own_predicate(k: int, hits: list[Hit]) -> bool:
 
 def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
     crossed_copula = False
+    and_at = -1
     for j in range(i - 1, -1, -1):
         hit = hits[j]
         if hit[1] > start:
@@ -183,6 +199,10 @@ def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
                 return None
             if hit[3] == _COPULA:
                 crossed_copula = True
+            if hit[3] == _AND:
+                and_at = hit[0]
+            if hit[3] == _COMMA and hit[1] == and_at and not crossed_copula:
+                return None  # "thickened pleura, and calcified granulomas"
         elif hit[2] == _PHRASE and not crossed_copula:
             return None
     return None
@@ -228,8 +248,9 @@ def _has_modifiers(code: str, hits: list[Hit], rule: RuleEntry, site: Hit, ancho
 def _modifiers_near(hits: list[Hit], first: int, last: int) -> set[int]:
     """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula."""
     near: set[int] = set()
-    left_wall = max((h[1] for h in hits if h[1] <= first and _is_wall(h)), default=0)
-    right_wall = min((h[0] for h in hits if h[0] >= last and _is_wall(h)), default=1 << 30)
+    walls = [hit for hit in hits if _is_wall(hit, hits)]
+    left_wall = max((wall[1] for wall in walls if wall[1] <= first), default=0)
+    right_wall = min((wall[0] for wall in walls if wall[0] >= last), default=1 << 30)
     for start, end, role, ref in hits:
         if role == _MODIFIER and start >= left_wall and end <= right_wall:
             distance = first - end if end <= first else start - last
@@ -238,8 +259,11 @@ def _modifiers_near(hits: list[Hit], first: int, last: int) -> set[int]:
     return near
 
 
-def _is_wall(hit: Hit) -> bool:
-    return hit[2] == _SITE or hit[2] == _PHRASE or (hit[2] == _WORD and hit[3] in _BREAKS | {_AND})
+def _is_wall(hit: Hit, hits: list[Hit]) -> bool:
+    """Whether modifiers beyond belong to something else."""
+    if hit[2] == _SITE:  # "lung" in the modifier "lung base" is no site of its own
+        return not any(other[2] == _MODIFIER and other[0] <= hit[0] and other[1] >= hit[1] for other in hits)
+    return hit[2] == _PHRASE or (hit[2] == _WORD and hit[3] in _BREAKS | {_AND})
 
 
 def _largest_mm(code: str, hits: list[Hit], first: int, last: int) -> float | None:
