@@ -170,3 +170,15 @@ def test_demo_builds_a_data_set_that_verifies(tmp_path: Path, capsys: pytest.Cap
     manifest = read_manifest(tmp_path / "demo")
     assert manifest.counts["reports"] == 300
     assert manifest.groups["head"]
+
+
+def test_sectioned_reports_get_their_patients_from_the_metadata(release: SimulatedRelease, tmp_path: Path) -> None:
+    sectioned = tmp_path / "mimic_cxr_sectioned.csv"
+    assert main(["sections", str(release.reports), "--out", str(sectioned)]) == 0
+    built = built_from(release, tmp_path / "out", reports=sectioned)
+    assert "patients" not in str(built.manifest.notes)
+    images = read(built.out)
+    assert images["subject_id"].notna().all()
+    assert images.groupby("subject_id")["split"].nunique().max() == 1
+    alone = built_from(release, tmp_path / "alone", reports=sectioned, metadata=None)
+    assert "patients of 900 reports are unknown" in str(alone.manifest.notes)
