@@ -31,7 +31,7 @@ def check(files: Annotated[list[Path] | None, Parameter(name="FILES")] = None, /
     from ltml_lexicons.drafts import PLACEHOLDER
     from ltml_lexicons.lexicon import load_lexicon
 
-    lexicon = load_lexicon(cache=False)
+    lexicon = load_lexicon()
     phrases = sum(len(label.mentions) for label in lexicon.labels.values())
     print(f"lexicon {lexicon.version}: {len(lexicon.labels)} labels, {phrases} phrases, all rules hold")
     for path in files or []:
@@ -161,9 +161,8 @@ def _write_draft(name: str, finding: "GamutsFinding | None", out: Path, force: b
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
-    print(
-        f"{path}: draft with {sum(line.startswith('  - {text: ') for line in text.splitlines())} phrases; edit it, then `lexicon check {path}`"
-    )
+    n_phrases = sum(line.startswith("  - {text: ") for line in text.splitlines())
+    print(f"{path}: draft with {n_phrases} phrases; edit it, then `lexicon check {path}`")
 
 
 def _title(name: str) -> str:

@@ -81,7 +81,7 @@ def test_a_set_file_takes_names_ids_and_adjacent_files(cervical_rib: Path, tmp_p
         (("origin: user", "origin: user\ncolour: red"), "line 7.*colour"),
         (("source: curated", "source: hearsay"), "unknown source `hearsay`"),
         (('text: "cervical rib"', "text: cardiomegaly"), "already names `cardiomegaly`"),
-        (("parents: []", "parents: [no_such_label]"), "unknown parent `no_such_label`"),
+        (("parents: []", "parents: [no_such_label]"), "unknown label `no_such_label`"),
         (("index: 1000", "index: 3"), "index 3 already belongs to `lung_opacity`"),
         (("origin: user", "origin: user\norigin: user"), "`origin` stands twice"),
     ],
