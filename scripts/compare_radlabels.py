@@ -49,8 +49,8 @@ Every kind was read; counts are in the table above.
   reflect", "likely", "could be", "cannot be excluded", "and/or", "versus" are "definitely present" there and uncertain
   here (the column "ours uncertain"). Ours follows the meaning of the words, and CheXpert's.
 - *Wider classes.* Consolidation, collapse and edema make a silver opacity, a plaque or a pleuroparenchymal scar silver
-  thickening, a granuloma or a bone lesion a silver lesion, pneumopericardium a silver pneumomediastinum. Each has its
-  own label, or none, here.
+  thickening, a granuloma or a bone lesion a silver lesion, pneumopericardium a silver pneumomediastinum, subcutaneous
+  emphysema a silver emphysema. Each has its own label, or none, here.
 - *Text that we do not read by design.* Findings named in the indication, or quoted from an older CT under COMPARISON;
   a wet read where a final report follows.
 - *Text that we ought to read and do not.* A body that starts right under a history or comparison title, without a
@@ -62,6 +62,8 @@ Every kind was read; counts are in the table above.
 - *Findings in parts.* "The cardiac silhouette remains enlarged", "the heart is prominent", "distended mediastinum",
   "densely consolidated", "volume overload": the model misses the parts, composed findings catch them. Nearly all of
   Cardiomegaly and Enlarged Cardiomediastinum.
+- *An opacity with a cause.* "Bibasilar opacities likely reflect atelectasis" is Lung Opacity here; the silver labels
+  keep the cause alone.
 - *Parents.* Pleural thickening makes Pleural Other, hydropneumothorax makes Pleural Effusion and Pneumothorax.
 - *Devices* named by words outside the silver classes, such as sternal wires, ports, prostheses.
 - *Our faults.* A finding called increased yet normal; one whose presence "is impossible to say"; a finding in a long
