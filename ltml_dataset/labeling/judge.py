@@ -55,6 +55,8 @@ def assert_span_tokens(judge: SentenceJudge, sentence: str, start: int, end: int
     if not inside:
         return POSITIVE
     first, last = inside[0], inside[-1] + 1
-    hits = find_hits(judge.compiled.vocabulary.encode([token.group() for token in tokens]), judge.compiled)
+    hits = find_hits(
+        judge.compiled.vocabulary.encode([token.group() for token in tokens]), judge.compiled, all_hits=True
+    )
     outside = [hit for hit in hits if hit[1] <= first or hit[0] >= last]
     return judge.engine.assert_mentions(outside, [(first, last, first, last, -1, -1, POSITIVE, -1)])[0].state

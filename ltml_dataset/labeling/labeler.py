@@ -36,6 +36,7 @@ from ltml_dataset.labeling.sentence_store import (
 )
 from ltml_dataset.records import Assertion, Mention
 from ltml_dataset.schema import EVIDENCE_SCHEMA, label_schema
+from ltml_dataset.text.section_overrides import Overrides
 from ltml_dataset.text.section_rules import section_rules_digest
 from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, sections_to_label
 from ltml_dataset.text.sentences import sentences_of, split_sentences
@@ -79,6 +80,7 @@ class Labeler:
         engine: Engine = "rules",
         parents: bool = True,
         text_columns: Sequence[str] | None = None,
+        section_overrides: Overrides | None = None,
     ) -> None:
         """A labeler by its options.
 
@@ -90,6 +92,7 @@ class Labeler:
             parents: Whether a parent label follows its children.
             text_columns: Columns of the batches that hold text: one holds whole reports, several are sections of
                 that name. By default every column that is no id.
+            section_overrides: Studies whose text is chosen by hand, for `official` sections (`load_overrides`).
 
         Raises:
             UserError: An option has an unknown value.
@@ -102,15 +105,20 @@ class Labeler:
         ):
             if value not in known:
                 raise UserError(f"{name} `{value}` is unknown; choose one of {', '.join(known)}.")
-        self._options = (label_set, profile, sections, engine, parents, tuple(text_columns) if text_columns else None)
+        if section_overrides and sections != "official":
+            raise UserError(f"section overrides belong to the official rules; sections are `{sections}`.")
+        columns = tuple(text_columns) if text_columns else None
+        self._options = (label_set, profile, sections, engine, parents, columns, section_overrides)
         self._policy: Policy = sections
-        self._text_columns = self._options[5]
+        self._text_columns = columns
+        self._overrides = section_overrides
         chosen = choose_labels(label_set)
         lexicon = chosen.lexicon
         self.label_names: tuple[str, ...] = chosen.names
         self.lexicon_version: str = lexicon.version
+        overridden = [section_overrides.digest()] if section_overrides else []
         self.fingerprint: str = _fingerprint(
-            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents
+            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *overridden
         )
         compiled = compile_lexicon(lexicon, list(lexicon.labels.values()), PROFILE_KINDS[profile])
         self._compiled = compiled
@@ -255,7 +263,7 @@ class Labeler:
         text = texts[0]
         if not text:
             return []
-        parsed = sections_to_label(text, self._policy, report_id=report_id)
+        parsed = sections_to_label(text, self._policy, report_id=report_id, overrides=self._overrides)
         return [(text, section.name, section.start, section.end) for section in parsed]
 
     def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
