@@ -173,7 +173,7 @@ class _Draft:
                     said.append(self.use(phrase))
             if region == "pleura" and rnd() < 0.5:
                 said += self.denials()
-        if rnd() < 0.04:
+        if rnd() < 0.06:
             phrase = self.pick(self.wording.normal["gone"])
             if phrase:
                 said.append(self.use(phrase))
