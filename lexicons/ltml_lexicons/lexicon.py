@@ -180,10 +180,10 @@ def check_lexicon(lexicon: Lexicon) -> None:
             )
         if (other := seen_name.setdefault(label.name.lower(), label.id)) != label.id:
             raise LexiconError(f"{where(('name',))}: name `{label.name}` already belongs to `{other}`.")
-        for parents in ("parents", "paper_parents"):
+        for parents in ("parents", "paper_parents", "implied_by"):
             for i, parent in enumerate(getattr(label, parents)):
                 if parent not in lexicon.labels:
-                    raise LexiconError(f"{where((parents, i))}: unknown parent `{parent}`; no label file has that id.")
+                    raise LexiconError(f"{where((parents, i))}: unknown label `{parent}`; no label file has that id.")
         _check_phrases(lexicon, label, seen_phrase)
         _check_composed(lexicon, label)
     _check_parents_end(lexicon)
