@@ -6,13 +6,12 @@ The same folder as `build` writes, without the configs that only reports can fil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 
 from ltml_dataset.config import SplitConfig, Uncertain
 from ltml_dataset.errors import UserError
@@ -26,11 +25,13 @@ from ltml_dataset.export.manifest import (
 )
 from ltml_dataset.export.parquet import SplitWriter
 from ltml_dataset.export.presentation import write_presentation
+from ltml_dataset.export.rows import fixed_lists, positive_lists
 from ltml_dataset.export.staging import check_out, staged
 from ltml_dataset.schema import SPLITS, image_schema
 from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.labelled import NOT_MENTIONED, LabelledTable, read_labelled
 from ltml_dataset.splits import Cell, assign_splits, balance_notes, balance_table, splits_from_ids
+from ltml_dataset.table_config import TableConfig
 
 Targets = npt.NDArray[np.int8]
 Names = npt.NDArray[np.str_]
@@ -39,37 +40,6 @@ _ROWS_AT_ONCE = 16_384
 _IMAGES_PER_GROUP = 256
 _CANONICAL_INTEGER = r"^(0|[1-9][0-9]{0,9})$"
 _LARGEST_INT32 = 2**31 - 1
-
-
-class TableConfig(BaseModel):
-    """Options of `split`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    labels: str | None = None
-    """Label columns, separated by commas, or one column that lists the labels of a row (A|B). By default the longest
-    run of neighbouring columns of 1, 0, -1 and blanks."""
-    group: str | None = None
-    """Column of what must not cross splits. By default the patient's: subject_id, patient, PatientID, ..."""
-    id_column: str | None = None
-    """Column of image ids. By default image_id, ImageID, Image Index, Path, ..., else row numbers."""
-    image_column: str | None = None
-    """Column of encoded images in a Parquet table. By default the one that holds images, if any does."""
-    uncertain: Uncertain = "zero"
-    """Target of a label that is -1: 0, 1, or -1 (left out of training and scoring). Blanks are always 0."""
-    head: Annotated[int, Field(ge=1)] = 10_000
-    """Least number of positive images of a head class."""
-    medium: Annotated[int, Field(ge=1)] = 1_000
-    """Least number of positive images of a medium class."""
-    split: SplitConfig = SplitConfig()
-
-    force: bool = False
-    """Write into a folder that holds other files."""
-
-    @property
-    def label_columns(self) -> list[str] | None:
-        """Names in `labels`."""
-        return [name.strip() for name in self.labels.split(",") if name.strip()] if self.labels else None
 
 
 @dataclass(frozen=True)
@@ -140,10 +110,9 @@ def groups_of(table: LabelledTable, config: TableConfig) -> pa.Array | None:
         if table.columns.study is None and table.studies.null_count:
             raise UserError(f"`{table.path}` has no study column such as `study_id`; name one with --group.")
         patients = table.patients if table.patients is not None else pa.nulls(len(table.studies), pa.string())
-        together = pc.binary_join_element_wise(
+        return pc.binary_join_element_wise(
             pc.fill_null(patients.cast(pa.string()), ""), pc.fill_null(table.studies, ""), "/"
         )
-        return together
     if table.patients is None:
         raise UserError(
             f"`{table.path}` has no patient column such as `subject_id`; name one with --group, or say "
@@ -260,7 +229,7 @@ def write_rows(folder: Path, table: LabelledTable, targets: Targets, splits: Nam
                 continue
             rows = start + inside
             arrays = [column.take(pa.array(rows)) for column in columns.values()]
-            arrays += [_positive_lists(targets[rows]), _fixed_lists(targets[rows])]
+            arrays += [positive_lists(targets[rows]), fixed_lists(targets[rows])]
             if pixels is not None:
                 taken = pixels.take(pa.array(inside))
                 arrays.append(pa.StructArray.from_arrays([taken, arrays[0]], names=["bytes", "path"]))
@@ -293,17 +262,3 @@ def _are_int32(column: pa.Array) -> bool:
     if not pc.all(pc.match_substring_regex(column, _CANONICAL_INTEGER), min_count=0).as_py():
         return False
     return bool((pc.max(column.cast(pa.int64())).as_py() or 0) <= _LARGEST_INT32)
-
-
-def _positive_lists(targets: Targets) -> pa.ListArray:
-    """(n, C) targets as lists of the indices where they are 1."""
-    rows, labels = np.nonzero(targets == 1)
-    offsets = np.zeros(len(targets) + 1, dtype=np.int32)
-    np.cumsum(np.bincount(rows, minlength=len(targets)), out=offsets[1:])
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(labels.astype(np.int64)))
-
-
-def _fixed_lists(values: Targets) -> pa.FixedSizeListArray:
-    """(n, C) int8 as lists of C."""
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(values).reshape(-1)), values.shape[1])
-

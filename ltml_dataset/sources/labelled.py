@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.sources.labelled_columns import LabelledColumns, choose_labelled_columns
-from ltml_dataset.sources.table_rows import first_bytes
+from ltml_dataset.sources.table_file import first_bytes
 
 NOT_MENTIONED = -2
 """Stands for null in arrays of states."""
@@ -259,7 +259,9 @@ def _image_ids(table: pa.Table, columns: LabelledColumns, path: Path) -> pa.Arra
     repeats = len(ids) - len(pc.unique(ids))
     if ids.null_count or repeats:
         what = f"{ids.null_count:,} rows have none" if ids.null_count else f"{repeats:,} rows repeat one"
-        raise UserError(f"column `{columns.image_id}` of `{path}` is no image id ({what}); name another with --id-column.")
+        raise UserError(
+            f"column `{columns.image_id}` of `{path}` is no image id ({what}); name another with --id-column."
+        )
     return ids
 
 

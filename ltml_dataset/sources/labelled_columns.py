@@ -92,7 +92,9 @@ def choose_labelled_columns(
         listed = chosen[0]
     wrong = [name for name in chosen if name not in can_be_labels and name != listed]
     if wrong:
-        raise UserError(f"column `{wrong[0]}` of `{path}` holds more than 1, 0, -1 and blanks; leave it out of --labels.")
+        raise UserError(
+            f"column `{wrong[0]}` of `{path}` holds more than 1, 0, -1 and blanks; leave it out of --labels."
+        )
     rest = {key: name for key, name in found.items() if name not in chosen and name != listed}
     return LabelledColumns(
         image_id=image_id or _first(rest, IMAGE_ID_NAMES),
