@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.dealing import split_images
+from ltml_dataset.errors import UserError
 from ltml_dataset.export.hub import push_to_hub
 from ltml_dataset.export.manifest import Manifest
 from ltml_dataset.folder import write_data_set
@@ -43,7 +45,7 @@ def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
     with clock.stage("label"):
         label_reports(job, show_progress=show_progress)
     with clock.stage("aggregate"):
-        merged = merge_given_labels(job, read_studies(job))
+        merged = merge_given_labels(job, name_patients(job, read_studies(job)))
         images = find_images(job, merged.studies)
     with clock.stage("split"):
         targets = merged.studies.targets(job.config.uncertain)
@@ -86,6 +88,14 @@ def read_studies(job: Job) -> Studies:
     return collect_studies(tables, job.labeler.label_names)
 
 
+def name_patients(job: Job, studies: Studies) -> Studies:
+    """Studies with their patients: reports such as `mimic_cxr_sectioned.csv` do not name them, the metadata do."""
+    if studies.subject_ids.null_count == 0 or "metadata" not in job.files:
+        return studies
+    known = read_metadata(job.files["metadata"]).subjects_of(studies.study_ids)
+    return replace(studies, subject_ids=pc.coalesce(studies.subject_ids, known))
+
+
 def find_images(job: Job, studies: Studies) -> ImageRows:
     """Images of the labelled studies by the metadata; without them one row per study, named as its report."""
     if "metadata" in job.files:
@@ -97,6 +107,11 @@ def find_images(job: Job, studies: Studies) -> ImageRows:
         rows = pa.table({"image_id": studies.report_ids, "view": missing, "image_path": missing})
         images = ImageRows(rows, np.arange(len(studies)), n_without_report=0, n_other_view=0, n_studies_without_image=0)
     is_usable = studies.is_labelled[images.study_rows]
+    if not is_usable.any():
+        raise UserError(
+            f"none of the {len(studies):,} reports of `{job.config.reports}` has text in the sections that are "
+            "labelled and an image that was asked for: try --sections all, or --views all."
+        )
     return replace(images, rows=images.rows.filter(pa.array(is_usable)), study_rows=images.study_rows[is_usable])
 
 

@@ -36,6 +36,7 @@ def label(
     label_set: str = "ltml39",
     profile: Profile = "clinical",
     sections: Policy = "default",
+    section_overrides: Path | None = None,
     engine: Engine = "rules",
     id_column: str | None = None,
     text_column: list[str] | None = None,
@@ -55,6 +56,8 @@ def label(
         label_set: ltml39, chexpert14, another set's name, or a YAML file of yours.
         profile: clinical uses every phrase, paper only those of CheXpert and Gamuts.
         sections: Which sections are read: findings and impression, the one behind the official labels, or all.
+        section_overrides: section_parser.py of MIT-LCP/mimic-cxr, or YAML: studies whose text is chosen by hand, for
+            official sections.
         engine: How mentions are asserted.
         id_column: Id column of a table.
         text_column: Text column of a table; several (repeated, or with commas) are read as sections of that name.
@@ -66,6 +69,7 @@ def label(
     from ltml_dataset.label_file import write_labels
     from ltml_dataset.labeling.labeler import Labeler
     from ltml_dataset.sources import open_source
+    from ltml_dataset.text.section_overrides import load_overrides
 
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers} is no number of processes; give 1 or more.")
@@ -78,6 +82,7 @@ def label(
         engine=engine,
         parents=parents,
         text_columns=source.text_columns,
+        section_overrides=load_overrides(section_overrides) if section_overrides else None,
     )
     summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers)
     if json:

@@ -1,8 +1,10 @@
 """The labeler: report text to label rows and evidence."""
 
+import gc
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -21,11 +23,23 @@ from ltml_dataset.labeling.aggregate import (
 from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import RULES_VERSION, compile_lexicon
 from ltml_dataset.labeling.judge import SentenceJudge, assert_span_tokens
-from ltml_dataset.labeling.sentence_store import SentenceStore
+from ltml_dataset.labeling.sentence_store import (
+    CUE_END,
+    CUE_START,
+    END,
+    LABEL,
+    PHRASE,
+    RULE,
+    START,
+    STATE,
+    SentenceStore,
+)
 from ltml_dataset.records import Assertion, Mention
 from ltml_dataset.schema import EVIDENCE_SCHEMA, label_schema
+from ltml_dataset.text.section_overrides import Overrides
+from ltml_dataset.text.section_rules import section_rules_digest
 from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, sections_to_label
-from ltml_dataset.text.sentences import split_sentences
+from ltml_dataset.text.sentences import sentences_of, split_sentences
 from ltml_lexicons.choose import DEFAULT_SET, choose_labels
 from ltml_lexicons.model import SourceKind
 
@@ -66,6 +80,7 @@ class Labeler:
         engine: Engine = "rules",
         parents: bool = True,
         text_columns: Sequence[str] | None = None,
+        section_overrides: Overrides | None = None,
     ) -> None:
         """A labeler by its options.
 
@@ -77,6 +92,7 @@ class Labeler:
             parents: Whether a parent label follows its children.
             text_columns: Columns of the batches that hold text: one holds whole reports, several are sections of
                 that name. By default every column that is no id.
+            section_overrides: Studies whose text is chosen by hand, for `official` sections (`load_overrides`).
 
         Raises:
             UserError: An option has an unknown value.
@@ -89,15 +105,20 @@ class Labeler:
         ):
             if value not in known:
                 raise UserError(f"{name} `{value}` is unknown; choose one of {', '.join(known)}.")
-        self._options = (label_set, profile, sections, engine, parents, tuple(text_columns) if text_columns else None)
+        if section_overrides and sections != "official":
+            raise UserError(f"section overrides belong to the official rules; sections are `{sections}`.")
+        columns = tuple(text_columns) if text_columns else None
+        self._options = (label_set, profile, sections, engine, parents, columns, section_overrides)
         self._policy: Policy = sections
-        self._text_columns = self._options[5]
+        self._text_columns = columns
+        self._overrides = section_overrides
         chosen = choose_labels(label_set)
         lexicon = chosen.lexicon
         self.label_names: tuple[str, ...] = chosen.names
         self.lexicon_version: str = lexicon.version
+        overridden = [section_overrides.digest()] if section_overrides else []
         self.fingerprint: str = _fingerprint(
-            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents
+            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *overridden
         )
         compiled = compile_lexicon(lexicon, list(lexicon.labels.values()), PROFILE_KINDS[profile])
         self._compiled = compiled
@@ -117,6 +138,7 @@ class Labeler:
         self._judge = SentenceJudge(compiled, AssertionEngine(compiled))
         self._store = SentenceStore(self._judge, len(compiled.labels))
         self._schema = label_schema(self.label_names)
+        self._chosen_columns: dict[tuple[tuple[str, ...], tuple[bool, ...]], list[tuple[int, str]]] = {}
 
     @classmethod
     def default(cls) -> "Labeler":
@@ -194,7 +216,11 @@ class Labeler:
             )
         return names
 
-    def _read(self, batch: pa.RecordBatch, names: Sequence[str]) -> _Read:
+    def _read(self, batch: pa.RecordBatch, names: tuple[str, ...]) -> _Read:
+        with _no_garbage_collection():
+            return self._read_sentences(batch, names)
+
+    def _read_sentences(self, batch: pa.RecordBatch, names: tuple[str, ...]) -> _Read:
         self._store.begin_batch()
         columns = [batch.column(name).to_pylist() for name in names]
         ids = batch.column("report_id").to_pylist() if "report_id" in batch.schema.names else [None] * batch.num_rows
@@ -209,8 +235,7 @@ class Labeler:
             texts = [column[row] for column in columns]
             for text, name, start, end in self._sections(names, texts, report_id):
                 section = section_numbers.setdefault(name, len(section_numbers))
-                for first, last in split_sentences(text, start, end):
-                    sentence = text[first:last]
+                for first, sentence in sentences_of(text, start, end):
                     number = known.get(sentence)
                     numbers.append(add(sentence) if number is None else number)
                     bases.append(first)
@@ -224,15 +249,21 @@ class Labeler:
         )
 
     def _sections(
-        self, names: Sequence[str], texts: Sequence[str | None], report_id: str | None
+        self, names: tuple[str, ...], texts: Sequence[str | None], report_id: str | None
     ) -> list[tuple[str, str, int, int]]:
         if len(names) > 1:
-            chosen = columns_to_label(names, texts, self._policy)
-            return [(texts[i] or "", section.name, section.start, section.end) for i, section in chosen]
+            filled = tuple([text is not None and not text.isspace() and text != "" for text in texts])
+            key = (names, filled)
+            if key not in self._chosen_columns:
+                marked = columns_to_label(names, ["x" if full else None for full in filled], self._policy)
+                self._chosen_columns[key] = [(i, section.name) for i, section in marked]
+            return [
+                (text, name, 0, len(text)) for i, name in self._chosen_columns[key] if (text := texts[i]) is not None
+            ]
         text = texts[0]
         if not text:
             return []
-        parsed = sections_to_label(text, self._policy, report_id=report_id)
+        parsed = sections_to_label(text, self._policy, report_id=report_id, overrides=self._overrides)
         return [(text, section.name, section.start, section.end) for section in parsed]
 
     def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
@@ -249,37 +280,48 @@ class Labeler:
         occurrence = np.repeat(np.arange(len(read.numbers)), count)
         within = np.arange(len(occurrence)) - np.repeat(np.cumsum(count) - count, count)
         mentions = first[occurrence] + within
-        keep = self._is_shown[store.column("label", mentions)]
-        occurrence, mentions = occurrence[keep], mentions[keep]
+        table = store.mentions(mentions)
+        keep = self._is_shown[table[:, LABEL]]
+        occurrence, mentions, table = occurrence[keep], mentions[keep], table[keep]
         ends = np.append(read.starts[1:], len(read.numbers))
         rows = np.repeat(np.arange(batch.num_rows), ends - read.starts)[occurrence]
         bases = read.bases[occurrence]
 
-        def named(values: npt.NDArray[np.int32], names: Sequence[str]) -> pa.Array:
+        def named(values: npt.NDArray[np.int32] | npt.NDArray[np.int64], names: Sequence[str]) -> pa.Array:
             return pa.array(names, pa.string()).take(pa.array(values))
 
-        cue_start = store.column("cue_start", mentions)
-        no_cue = cue_start < 0
-        phrases = store.column("phrase", mentions)
         entries = self._compiled.phrases
+        no_cue = table[:, CUE_START] < 0
         arrays = [
             pa.array(rows, pa.int32()),
             _report_ids(batch).take(pa.array(rows)),
-            named(store.column("label", mentions), self._names),
-            pa.array(store.column("state", mentions), pa.int8()),
+            named(table[:, LABEL], self._names),
+            pa.array(table[:, STATE], pa.int8()),
             named(read.sections[occurrence], read.section_names),
-            pa.array(store.column("start", mentions) + bases, pa.int32()),
-            pa.array(store.column("end", mentions) + bases, pa.int32()),
+            pa.array(table[:, START] + bases, pa.int32()),
+            pa.array(table[:, END] + bases, pa.int32()),
             pa.array([store.texts[i] for i in mentions.tolist()], pa.string()),
-            named(phrases, [entry.text for entry in entries]),
-            named(phrases, [entry.source for entry in entries]),
+            named(table[:, PHRASE], [entry.text for entry in entries]),
+            named(table[:, PHRASE], [entry.source for entry in entries]),
             pa.array([store.cues[i] for i in mentions.tolist()], pa.string()),
-            pa.array(cue_start + bases, pa.int32(), mask=no_cue),
-            pa.array(store.column("cue_end", mentions) + bases, pa.int32(), mask=no_cue),
-            named(store.column("rule", mentions), list(store.rules)),
+            pa.array(table[:, CUE_START] + bases, pa.int32(), mask=no_cue),
+            pa.array(table[:, CUE_END] + bases, pa.int32(), mask=no_cue),
+            named(table[:, RULE], list(store.rules)),
         ]
         schema = pa.schema([pa.field("row", pa.int32(), nullable=False), *EVIDENCE_SCHEMA])
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Spare the collector: the loop makes many small tuples and no cycles, and searching them costs a fifth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _report_ids(batch: pa.RecordBatch) -> pa.Array:
@@ -289,5 +331,5 @@ def _report_ids(batch: pa.RecordBatch) -> pa.Array:
 
 
 def _fingerprint(digest: str, label_set: str, *options: object) -> str:
-    content = json.dumps([digest, label_set, RULES_VERSION, *options])
+    content = json.dumps([digest, section_rules_digest(), label_set, RULES_VERSION, *options])
     return hashlib.sha256(content.encode()).hexdigest()

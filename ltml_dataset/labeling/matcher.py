@@ -2,13 +2,17 @@
 
 from ltml_dataset.labeling.compiled import CompiledLexicon, PhraseEntry, Role
 
+REACH_KEPT = 16
+"""Hits looked back at; those that end before the current one are dropped when there are more."""
+
 Hit = tuple[int, int, int, int]
 """First token, one past the last, role, reference into the table of that role."""
 
 _PHRASE, _UNMENTION, _SITE, _MODIFIER = int(Role.PHRASE), int(Role.UNMENTION), int(Role.SITE), int(Role.MODIFIER)
+_FINDS = frozenset((_PHRASE, _SITE))
 
 
-def find_hits(code: str, compiled: CompiledLexicon) -> list[Hit]:
+def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -> list[Hit]:
     """Every phrase, site, predicate, modifier, cue and structural word of a sentence.
 
     Longer hits hide the shorter ones inside them, except that a phrase is hidden only by a phrase or an unmention of
@@ -17,6 +21,7 @@ def find_hits(code: str, compiled: CompiledLexicon) -> list[Hit]:
     Args:
         code: Sentence as `Vocabulary.encode` gives it, one character a token.
         compiled: Compiled lexicon.
+        all_hits: Also look at sentences that hold neither a phrase nor a site, which no mention can come from.
 
     Returns:
         Hits by position, longer before shorter, without unmentions.
@@ -26,21 +31,26 @@ def find_hits(code: str, compiled: CompiledLexicon) -> list[Hit]:
         for end, items in compiled.automaton.iter(code)
         for length, role, ref in items
     ]
-    if not found:
+    if not all_hits and _FINDS.isdisjoint([item[2] for item in found]):
         return []
     found.sort()
     phrases = compiled.phrases
     unmentions = [(start, -end, ref) for start, end, role, ref in found if role == _UNMENTION]
     hits: list[Hit] = []
     reach: list[Hit] = []
+    furthest = 0
     for start, negative_end, role, ref in found:
         end = -negative_end
         if role == _UNMENTION:
             continue
         hit = (start, end, role, ref)
-        covering = [other for other in reach if other[1] >= end and (other[0] < start or other[1] > end)]
-        if covering and any(_hides(other, hit, phrases) for other in covering):
-            continue
+        if end <= furthest:
+            if _is_hidden(hit, reach, phrases):
+                continue
+        else:
+            furthest = end
+            if len(reach) > REACH_KEPT:
+                reach = [other for other in reach if other[1] > start]
         reach.append(hit)
         if unmentions and role == _PHRASE:
             label = phrases[ref].label
@@ -48,6 +58,14 @@ def find_hits(code: str, compiled: CompiledLexicon) -> list[Hit]:
                 continue
         hits.append(hit)
     return hits
+
+
+def _is_hidden(hit: Hit, reach: list[Hit], phrases: list[PhraseEntry]) -> bool:
+    start, end = hit[0], hit[1]
+    for other in reach:
+        if other[1] >= end and (other[1] > end or other[0] < start) and _hides(other, hit, phrases):
+            return True
+    return False
 
 
 def _hides(longer: Hit, hit: Hit, phrases: list[PhraseEntry]) -> bool:

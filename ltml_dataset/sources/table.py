@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.records import Skip
-from ltml_dataset.sources.base import Partition, decode_column, make_batch
+from ltml_dataset.sources.base import TARGET_BYTES, Partition, decode_column, make_batch
 from ltml_dataset.sources.csv_rows import check_csv
 from ltml_dataset.sources.table_columns import TableColumns, choose_columns, is_mimic_sectioned
 from ltml_dataset.sources.table_file import BadRow, TableFile
-from ltml_dataset.sources.table_rows import RowReader, column_names, iterate_batches
+from ltml_dataset.sources.table_rows import RowReader, column_names, iterate_batches, unpacked_size
 
 _INTEGER = r"^(0|[1-9][0-9]{0,9})$"
 _STUDY_NAME = r"^s[1-9][0-9]{0,9}$"
@@ -76,6 +76,8 @@ class TableSource:
             UserError: The table is damaged, or so many ids repeat that the id column must be the wrong one.
         """
         self._scan()
+        average = unpacked_size(self._file) // max(1, self._n_rows)
+        size = max(1, min(size, TARGET_BYTES // max(1, average)))
         out: list[Partition] = []
         for start in range(0, self._n_rows, size):
             stop = min(start + size, self._n_rows)

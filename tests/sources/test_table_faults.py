@@ -193,3 +193,10 @@ def test_table_that_grew_shorter_while_it_was_read(tmp_path: Path) -> None:
     path.write_text("id,text\n1,x\n")
     with pytest.raises(UserError, match="changed while it was read"):
         source.read(partitions[5])
+
+
+def test_partitions_of_long_reports_hold_fewer_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id,text\n" + "".join(f"{i},{'x' * 8_000_000}\n" for i in range(20)))
+    partitions = open_source(path).partitions()
+    assert [partition.rows for partition in partitions] == [8, 8, 4]
