@@ -88,10 +88,11 @@ def read_labelled(
     table, image_column = _read(path, image_column)
     if table.num_rows == 0:
         raise UserError(f"`{path}` has no rows; expected one per image.")
+    named = zip(table.column_names, table.columns, strict=True)
     columns = choose_labelled_columns(
         path,
         table.column_names,
-        [name for name in table.column_names if _is_state(table[name])],
+        [name for name, column in named if _is_state(column)],
         labels=labels,
         group=group,
         image_id=id_column,

@@ -270,8 +270,9 @@ def deal_groups(problem: Problem, seed: int) -> Ints:
         (kinds, parts) number of groups of each kind in each part; rows add up to `copies`.
     """
     weights = label_weights(problem)
-    starts = int(np.clip(_START_WORK // len(problem.copies), *_STARTS))
-    kicks = min(_KICKS // starts, _KICK_WORK // len(problem.copies))
+    n_groups = int(problem.copies.sum())
+    starts = int(np.clip(min(_START_WORK // len(problem.copies), n_groups // 4), *_STARTS))
+    kicks = min(_KICKS // starts, _KICK_WORK // len(problem.copies), n_groups)
     best: tuple[tuple[int, int, int], Ints] | None = None
     for start in range(starts):
         start_seed = (seed * 1_000_003 + start) % 2**62
