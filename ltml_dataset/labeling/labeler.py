@@ -169,7 +169,7 @@ class Labeler:
 
     def label_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The label file's rows for one batch of reports, in order. A pure function of the batch."""
-        return self._labels(batch, self._read(batch, self._names_of_texts(batch)))
+        return self._labels(batch, self._read(batch, self._names_of_texts(batch), with_mentions=False))
 
     def judge_batch(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Labels and evidence of one batch.
@@ -178,13 +178,13 @@ class Labeler:
             The label file's rows, and one row per mention: `row` (int32, position in the batch), then the columns of
             `EVIDENCE_SCHEMA`.
         """
-        read = self._read(batch, self._names_of_texts(batch))
+        read = self._read(batch, self._names_of_texts(batch), with_mentions=True)
         return self._labels(batch, read), self._evidence(batch, read)
 
     def explain(self, text: str) -> list[Mention]:
         """Every mention of one report, in reading order, also those that lose in aggregation."""
         batch = pa.record_batch({"report_id": pa.array([""]), "text": pa.array([text], pa.string())})
-        evidence = self._evidence(batch, self._read(batch, ("text",)))
+        evidence = self._evidence(batch, self._read(batch, ("text",), with_mentions=True))
         return [
             Mention(**{**row, "status": Assertion(row["status"])})
             for row in evidence.drop_columns(["row", "report_id"]).to_pylist()
@@ -216,12 +216,12 @@ class Labeler:
             )
         return names
 
-    def _read(self, batch: pa.RecordBatch, names: tuple[str, ...]) -> _Read:
+    def _read(self, batch: pa.RecordBatch, names: tuple[str, ...], *, with_mentions: bool) -> _Read:
+        self._store.begin_batch(with_mentions=with_mentions)
         with _no_garbage_collection():
             return self._read_sentences(batch, names)
 
     def _read_sentences(self, batch: pa.RecordBatch, names: tuple[str, ...]) -> _Read:
-        self._store.begin_batch()
         columns = [batch.column(name).to_pylist() for name in names]
         ids = batch.column("report_id").to_pylist() if "report_id" in batch.schema.names else [None] * batch.num_rows
         known, add = self._store.numbers, self._store.add
