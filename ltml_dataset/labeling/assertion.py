@@ -13,6 +13,7 @@ _WITH, _COPULA, _SEEN, _EXISTENTIAL = (int(w) for w in (Word.WITH, Word.COPULA, 
 _AFFIRM, _REASON, _RELATIVE = int(Word.AFFIRM), int(Word.REASON), int(Word.RELATIVE)
 _SEPARATORS = frozenset({_CLAUSE, _COMMA, _AND, _OR})
 _SOFT_BREAKS = frozenset({_WITH, _EXISTENTIAL, _REASON, _RELATIVE, _COLON})
+_LIST_ENDS = _SOFT_BREAKS | {_CLAUSE, _COPULA, _AND}
 
 RANK = {
     "exclusion": 9,
@@ -200,7 +201,7 @@ def _is_closed_by_or(timeline: list[Hit], k: int) -> bool:
             continue
         if ref == _OR:
             return True
-        if ref == _CLAUSE or ref == _COPULA or ref == _AND or ref in _SOFT_BREAKS:
+        if ref in _LIST_ENDS:
             return False
     return False
 

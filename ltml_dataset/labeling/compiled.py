@@ -251,8 +251,8 @@ class _Compiler:
         items: dict[str, dict[tuple[Role, int], None]] = {}
         for tokens, stem, upper, item in self.patterns:
             choices = [self._choices(word, stem and i == len(tokens) - 1, upper) for i, word in enumerate(tokens)]
-            for key in product(*choices):
-                items.setdefault("".join(key), {})[item] = None
+            for characters in product(*choices):
+                items.setdefault("".join(characters), {})[item] = None
         automaton = ahocorasick.Automaton()
         for key, found in items.items():
             automaton.add_word(key, tuple((len(key), int(role), int(ref)) for role, ref in found))

@@ -1,8 +1,6 @@
 """One sentence to judged mentions, with both caches that make repeats free."""
 
-from typing import NamedTuple
-
-from ltml_dataset.labeling.assertion import AssertionEngine, Verdict
+from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import POSITIVE, CompiledLexicon, Role
 from ltml_dataset.labeling.composed import MentionSpan, compose
 from ltml_dataset.labeling.matcher import Hit, find_hits
@@ -12,13 +10,6 @@ _PHRASE = int(Role.PHRASE)
 
 Judged = tuple[int, int, int, int, int, str, int, int]
 """Label, phrase, state, first token, one past the last, rule, first and one past the last token of the cue (-1)."""
-
-
-class JudgedSentence(NamedTuple):
-    """Mentions of a sentence with offsets into it; `labels` is what study aggregation needs."""
-
-    number: int
-    mentions: tuple[Judged, ...]
 
 
 class SentenceJudge:
@@ -58,7 +49,7 @@ class SentenceJudge:
 
 
 def find_mentions(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[MentionSpan]:
-    """Phrases and composed findings of a sentence, by position; a composed finding a phrase already names is dropped."""
+    """Phrases and composed findings of a sentence, by position; a composed one that a phrase names too is dropped."""
     phrases = compiled.phrases
     mentions: list[MentionSpan] = [
         (start, end, start, end, phrases[ref].label, ref, POSITIVE, -1)
@@ -72,7 +63,13 @@ def find_mentions(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list
     return mentions
 
 
-def assert_hit(engine: AssertionEngine, hits: list[Hit], first: int, last: int) -> Verdict:
-    """The verdict on tokens `first` to `last`, whatever they say; cues inside them do not count."""
+def assert_span_tokens(judge: SentenceJudge, sentence: str, start: int, end: int) -> int:
+    """The state of whatever stands between two offsets of a sentence; cues inside the span do not count."""
+    tokens = list(TOKEN.finditer(sentence))
+    inside = [i for i, token in enumerate(tokens) if token.start() < end and token.end() > start]
+    if not inside:
+        return POSITIVE
+    first, last = inside[0], inside[-1] + 1
+    hits = find_hits(judge.compiled.vocabulary.encode([token.group() for token in tokens]), judge.compiled)
     outside = [hit for hit in hits if hit[1] <= first or hit[0] >= last]
-    return engine.assert_mentions(outside, [(first, last, first, last, -1, -1, POSITIVE, -1)])[0]
+    return judge.engine.assert_mentions(outside, [(first, last, first, last, -1, -1, POSITIVE, -1)])[0].state

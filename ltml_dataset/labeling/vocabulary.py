@@ -93,7 +93,7 @@ class Vocabulary(dict[str, str]):
             return self._capitals[word]
         if word in self._words:
             return self._words[word]
-        if token[0] == "_" or word == "x" * len(word) and len(word) > 2:
+        if token[0] == "_" or (len(word) > 2 and word == "x" * len(word)):
             return GAP
         for stem, character in self._stems:
             if word.startswith(stem):

@@ -121,6 +121,10 @@ class _Draft:
         text = head + text
         if self.rnd() < 0.02:
             text = self.misspell(text)
+        if self.rnd() < 0.005:
+            text = text.replace(" INDICATION:", " NDICATION:", 1)
+        elif self.rnd() < 0.005:
+            text = text.replace(" IMPRESSION:", " IMPRESSON:", 1)
         either = self.stated | self.hedged
         return Report(
             text,
@@ -173,7 +177,8 @@ class _Draft:
             if phrase:
                 said.append(self.use(phrase))
         if remarks:
-            said.append(self.use(self.wording.normal["benign other"][int(rnd() * 10)]))
+            others = self.wording.normal["benign other"]
+            said.append(self.use(others[int(rnd() * len(others))]))
         if rnd() < 0.2:
             phrase = self.pick(self.wording.normal["benign neutral"])
             if phrase:
@@ -195,6 +200,10 @@ class _Draft:
             if self.present & bit:
                 if self.stated & bit and rnd() < 0.6:
                     continue
+                if rnd() < 0.03 and bit != _DEVICES:  # first a doubt, then a word without doubt
+                    phrase = self.pick(self.wording.uncertain[index])
+                    if phrase:
+                        said.append(self.use(phrase))
                 times = 1
                 if bit == _DEVICES:
                     times = 1 + (rnd() < 0.5) + (rnd() < 0.25)
@@ -247,6 +256,8 @@ class _Draft:
             items += self.denials()
         if len(items) > 1 and rnd() < 0.75:
             gap = "\n \n" if rnd() < 0.4 else "\n"
+            if rnd() < 0.1:
+                items = [item.rstrip(".") for item in items]
             return gap.join(_wrap(f"{number}. {item}") for number, item in enumerate(items, 1)).lstrip()
         return _wrap(" ".join(items)).lstrip()
 

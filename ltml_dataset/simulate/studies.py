@@ -167,6 +167,9 @@ def _hedges(rng: np.random.Generator, present: NDArray[np.bool_]) -> tuple[NDArr
     forced = np.flatnonzero(restless & ~remarks)
     choice = rng.choice(len(LABELS), len(forced), p=_normalised(np.where(np.isin(np.arange(39), others), odds, 0.0)))
     uncertain[forced, choice] = True
+    lung, any_place = LABELS.index("Pulmonary Embolism"), LABELS.index("Embolus")
+    both = uncertain[:, lung] & ~present[:, any_place] & (rng.random(len(present)) < 0.7)
+    uncertain[:, any_place] |= both  # "pulmonary embolism cannot be excluded" hedges both classes
     for child in children_first():
         parent = LABELS.index(PARENTS[child])
         uncertain[:, parent] |= uncertain[:, LABELS.index(child)] & ~present[:, parent]

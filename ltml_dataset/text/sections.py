@@ -21,10 +21,9 @@ from ltml_dataset.text.section_rules import Use, any_of, default_rules
 Policy = Literal["default", "official", "all"]
 POLICIES: tuple[Policy, ...] = ("default", "official", "all")
 
-_COLON = re.compile(r"(?<=[A-Za-z)\] _]):")
 _BARE = (
     r"[ \t]*(?:(?P<rule>_{10,}|-{10,}|={10,})|(?P<final>FINAL REPORT|FINAL ADDENDUM)"
-    r"|(?P<title>ADDENDUM|(?:FINDINGS|IMPRESSIONS?|CONCLUSIONS?|INDICATION|TECHNIQUE|COMPARISON|HISTORY"
+    r"|(?P<title>ADDENDUM|WET READ|(?:FINDINGS|IMPRESSIONS?|CONCLUSIONS?|INDICATION|TECHNIQUE|COMPARISON|HISTORY"
     r"|CLINICAL HISTORY|EXAMINATION)(?=[ \t]*(?:\r?\n|$)))\b(?!:))"
 )
 _BARE_FIRST_TITLE = re.compile(_BARE)
@@ -32,7 +31,9 @@ _BARE_TITLE = re.compile(r"\n" + _BARE)
 _BLANK_LINE = re.compile(r"\n[ \t]*\r?\n")
 _LAST_CAPITALS = re.compile(r"(?:^|(?<=[\s.;:,!?)\]_]))[A-Z][A-Z ()/&-]*$")
 _LONGEST_TITLE = 60
+_LONGEST_LINE = 400
 _CACHE_LIMIT = 20_000
+_BODY = ("findings", "body", "impression")
 
 
 def find_sections(text: str, policy: Policy = "default") -> list[Section]:
@@ -49,7 +50,7 @@ def find_sections(text: str, policy: Policy = "default") -> list[Section]:
     """
     if policy == "official":
         return find_official_sections(text)
-    return _find_default_sections(text)
+    return [strip_section(text, *span) for span in _default_spans(text)]
 
 
 def choose_sections(sections: Sequence[Section], policy: Policy = "default") -> list[Section]:
@@ -87,6 +88,14 @@ def sections_to_label(
         name = overrides.sections.get(report_id)
         if name is not None:
             return [s for s in find_official_sections(text) if s.name == name and s.end > s.start][-1:]
+    if policy == "default":  # the common case: make sections of what is read only
+        spans = _default_spans(text)
+        for use in ("label", "preliminary"):
+            found = [strip_section(text, *span) for span in spans if section_use(span[0]) == use]
+            filled = [s for s in found if s.end > s.start]
+            if filled:
+                return filled
+        return []
     return choose_sections(find_sections(text, policy), policy)
 
 
@@ -153,12 +162,16 @@ def _title_words() -> re.Pattern[str]:
 _Title = tuple[int, str, bool, bool] | None
 _seen: dict[str, _Title] = {}
 
+_Mark = tuple[int, int, str, bool, bool]
+"""A title: its start, start of the text behind, section, is a part of findings, is a known title."""
+
+_Span = tuple[str, int, int]
+"""A section: name, start, end."""
+
 
 def _read_title(line: str) -> _Title:
     """The title that ends `line`, a line's text up to a colon; None if it holds none."""
-    if line in _seen:
-        return _seen[line]
-    title = _read_new_title(line)
+    title = _read_new_title(line) if line and line[-1] not in "0123456789.,;" else None
     if len(line) <= _LONGEST_TITLE:
         if len(_seen) >= _CACHE_LIMIT:
             _seen.clear()
@@ -205,50 +218,51 @@ def _inline_title(line: str) -> _Title:
     return None
 
 
-def _find_default_sections(text: str) -> list[Section]:
+def _default_spans(text: str) -> list[_Span]:
+    """Sections as (name, start, end) with the white space around them."""
     marks = _find_titles(text)
     if not marks:
-        return [strip_section(text, "body", 0, len(text))]
-    spans = [("preamble", 0, marks[0][0])] if marks[0][0] else []
-    current = "preamble"
-    has_title = False
-    for (start, content, kind, is_part, is_known), following in zip(marks, [*marks[1:], None], strict=True):
-        end = following[0] if following else len(text)
-        if spans and (is_part or not is_known) and section_use(current) == "label":
-            name, opened, _ = spans[-1]
-            spans[-1] = (name, opened, end)  # a titled part of the section it stands in
-            continue
-        if spans and not is_known and not _follows_blank_line(text, start):
+        return [("body", 0, len(text))]
+    spans: list[_Span] = [("preamble", 0, marks[0][0])] if marks[0][0] else []
+    is_read = has_title = False
+    last = len(marks) - 1
+    for i, (start, content, kind, is_part, is_known) in enumerate(marks):
+        end = marks[i + 1][0] if i < last else len(text)
+        # a titled part of the section it stands in, or words in capitals that open no section
+        if spans and (
+            ((is_part or not is_known) and is_read) or (not is_known and not _follows_blank_line(text, start))
+        ):
             name, opened, _ = spans[-1]
             spans[-1] = (name, opened, end)
             continue
         spans.append((kind, content, end))
-        current = kind
+        is_read = section_use(kind) == "label"
         has_title = has_title or kind != "preamble"
     if not has_title:
-        return [strip_section(text, "body", start, end) for _, start, end in spans]
-    return [strip_section(text, *span) for span in _with_untitled_body(text, spans)]
+        return [("body", start, end) for _, start, end in spans]
+    return _with_untitled_body(text, spans)
 
 
-def _find_titles(text: str) -> list[tuple[int, int, str, bool, bool]]:
-    """Titles as (start, start of the text behind, section, is a part of findings, is a known title)."""
-    marks: list[tuple[int, int, str, bool, bool]] = []
-    for colon in _COLON.finditer(text):
-        place = colon.start()
+def _find_titles(text: str) -> list[_Mark]:
+    """Titles in reading order."""
+    marks: list[_Mark] = []
+    seen = _seen
+    place = text.find(":")
+    while place >= 0:
         line_start = text.rfind("\n", 0, place) + 1
-        title = _read_title(text[line_start:place] if place - line_start <= 400 else text[place - 60 : place])
+        if place - line_start > _LONGEST_LINE:
+            line_start = place - _LONGEST_TITLE
+        line = text[line_start:place]
+        title = seen[line] if line in seen else _read_title(line)
         if title is not None:
-            if place - line_start > 400:
-                line_start = place - 60
-            marks.append((line_start + title[0], place + 1, *title[1:]))
-    found_bare = [
+            marks.append((line_start + title[0], place + 1, title[1], title[2], title[3]))
+        place = text.find(":", place + 1)
+    bare = [
         (m.start(), m.end(), _aliases()[m["title"].lower()] if m["title"] else "preamble", False, True)
         for m in (_BARE_FIRST_TITLE.match(text), *_BARE_TITLE.finditer(text))
         if m
     ]
-    if found_bare:
-        marks = sorted([*marks, *found_bare])
-    return marks
+    return sorted([*marks, *bare]) if bare else marks
 
 
 def _follows_blank_line(text: str, start: int) -> bool:
@@ -256,9 +270,9 @@ def _follows_blank_line(text: str, start: int) -> bool:
     return not text[text.rfind("\n", 0, max(0, line_start - 1)) + 1 : line_start].strip()
 
 
-def _with_untitled_body(text: str, spans: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+def _with_untitled_body(text: str, spans: list[_Span]) -> list[_Span]:
     """Give the paragraphs that a missing FINDINGS title leaves in the section before a section of their own."""
-    names = [name for name, start, end in spans if text[start:end].strip()]
+    names = {name for name, start, end in spans if name in _BODY and text[start:end].strip()}
     if "findings" in names or "body" in names:
         return spans
     is_read = [section_use(name) == "label" and bool(text[a:b].strip()) for name, a, b in spans]

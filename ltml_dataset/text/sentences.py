@@ -50,9 +50,8 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
             if before.isdigit():
                 if text[begin:left].strip().isdigit():  # "2. Tube": the number belongs to what follows
                     continue
-            elif left - begin < _MAX_ABBREVIATION or before in "tTsSrRgGeEfFpPaAxX":
-                if _ABBREVIATION.search(text, max(begin, left - _MAX_ABBREVIATION), left):
-                    continue
+            elif _ABBREVIATION.search(text, max(begin, left - _MAX_ABBREVIATION), left):
+                continue
         elif kind == "wrap":
             if width < 0:
                 width = max(map(len, text[start:stop].split("\n")))

@@ -1,0 +1,293 @@
+"""The labeler: report text to label rows and evidence."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ltml_dataset.errors import UserError
+from ltml_dataset.labeling.aggregate import (
+    aggregate_ranks,
+    no_finding_column,
+    parent_pairs,
+    raise_parents,
+    ranks_to_column,
+)
+from ltml_dataset.labeling.assertion import AssertionEngine
+from ltml_dataset.labeling.compiled import RULES_VERSION, compile_lexicon
+from ltml_dataset.labeling.judge import SentenceJudge, assert_span_tokens
+from ltml_dataset.labeling.sentence_store import SentenceStore
+from ltml_dataset.records import Assertion, Mention
+from ltml_dataset.schema import EVIDENCE_SCHEMA, label_schema
+from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, sections_to_label
+from ltml_dataset.text.sentences import split_sentences
+from ltml_lexicons.choose import DEFAULT_SET, choose_labels
+from ltml_lexicons.model import SourceKind
+
+Profile = Literal["clinical", "paper"]
+Engine = Literal["rules"]
+
+PROFILE_KINDS: dict[Profile, frozenset[SourceKind]] = {
+    "clinical": frozenset({"chexpert", "gamuts", "curated"}),
+    "paper": frozenset({"chexpert", "gamuts"}),
+}
+ID_COLUMNS = ("report_id", "subject_id", "study_id")
+
+
+class _Read(NamedTuple):
+    """The sentences of a batch by number, report after report."""
+
+    numbers: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    bases: npt.NDArray[np.int64]
+    sections: npt.NDArray[np.int64]
+    section_names: list[str]
+
+
+class Labeler:
+    """Labels reports; the same text always gets the same labels, in any order, batch or process.
+
+    Example:
+        >>> table = Labeler.default().label(["No pneumothorax. Moderate cardiomegaly."])
+        >>> table["Cardiomegaly"].to_pylist(), table["Pneumothorax"].to_pylist()
+        ([1], [0])
+    """
+
+    def __init__(
+        self,
+        label_set: str | Path = DEFAULT_SET,
+        profile: Profile = "clinical",
+        sections: Policy = "default",
+        engine: Engine = "rules",
+        parents: bool = True,
+        text_columns: Sequence[str] | None = None,
+    ) -> None:
+        """A labeler by its options.
+
+        Args:
+            label_set: `ltml39`, `chexpert14`, another set's name, or a YAML file (a label set or a label).
+            profile: `clinical` uses every phrase, `paper` the CheXpert and Gamuts phrases only.
+            sections: Which sections are read (`text.sections`).
+            engine: How mentions are asserted.
+            parents: Whether a parent label follows its children.
+            text_columns: Columns of the batches that hold text: one holds whole reports, several are sections of
+                that name. By default every column that is no id.
+
+        Raises:
+            UserError: An option has an unknown value.
+            LexiconError: The label set or a lexicon file is wrong.
+        """
+        for name, value, known in (
+            ("profile", profile, get_args(Profile)),
+            ("sections", sections, POLICIES),
+            ("engine", engine, get_args(Engine)),
+        ):
+            if value not in known:
+                raise UserError(f"{name} `{value}` is unknown; choose one of {', '.join(known)}.")
+        self._options = (label_set, profile, sections, engine, parents, tuple(text_columns) if text_columns else None)
+        self._policy: Policy = sections
+        self._text_columns = self._options[5]
+        chosen = choose_labels(label_set)
+        lexicon = chosen.lexicon
+        self.label_names: tuple[str, ...] = chosen.names
+        self.lexicon_version: str = lexicon.version
+        self.fingerprint: str = _fingerprint(
+            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents
+        )
+        compiled = compile_lexicon(lexicon, list(lexicon.labels.values()), PROFILE_KINDS[profile])
+        self._compiled = compiled
+        numbers = {label.id: i for i, label in enumerate(compiled.labels)}
+        ancestry = [[*label.parents, *(label.paper_parents if profile == "paper" else ())] for label in compiled.labels]
+        self._pairs = parent_pairs([[numbers[name] for name in names] for names in ancestry]) if parents else []
+        self._columns = [numbers[label.id] for label in chosen.labels]
+        shown = set(self._columns)
+        for child, parent in reversed(self._pairs):
+            if parent in shown:
+                shown.add(child)
+        self._findings = sorted({i for i in shown if not compiled.labels[i].device} | ({compiled.suppressor} - {-1}))
+        self._names = [label.name for label in compiled.labels]
+        for i, name in zip(self._columns, chosen.names, strict=True):
+            self._names[i] = name
+        self._is_shown = np.array([i in shown for i in range(len(compiled.labels))])
+        self._judge = SentenceJudge(compiled, AssertionEngine(compiled))
+        self._store = SentenceStore(self._judge, len(compiled.labels))
+        self._schema = label_schema(self.label_names)
+
+    @classmethod
+    def default(cls) -> "Labeler":
+        """The 39 labels, every phrase, findings and impression."""
+        return cls()
+
+    def __reduce__(self) -> tuple[type["Labeler"], tuple[object, ...]]:
+        """Pickled by its options; a worker rebuilds the rest."""
+        return (Labeler, self._options)
+
+    def label(self, texts: Sequence[str | None] | pa.RecordBatch | pa.Table) -> pa.Table:
+        """Label reports.
+
+        Args:
+            texts: Report texts (their position becomes `report_id`), or a batch or table of reports.
+
+        Returns:
+            `report_id`, one nullable int8 column per label in order, `No Finding`.
+        """
+        if isinstance(texts, pa.RecordBatch):
+            return pa.Table.from_batches([self.label_batch(texts)])
+        if isinstance(texts, pa.Table):
+            batches = [self.label_batch(batch) for batch in texts.to_batches(max_chunksize=4096)]
+            return pa.Table.from_batches(batches, schema=self._schema)
+        ids = pa.array([str(i) for i in range(len(texts))], pa.string())
+        batch = pa.record_batch({"report_id": ids, "text": pa.array(texts, pa.string())})
+        return pa.Table.from_batches([self.label_batch(batch)])
+
+    def label_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The label file's rows for one batch of reports, in order. A pure function of the batch."""
+        return self._labels(batch, self._read(batch, self._names_of_texts(batch)))
+
+    def judge_batch(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        """Labels and evidence of one batch.
+
+        Returns:
+            The label file's rows, and one row per mention: `row` (int32, position in the batch), then the columns of
+            `EVIDENCE_SCHEMA`.
+        """
+        read = self._read(batch, self._names_of_texts(batch))
+        return self._labels(batch, read), self._evidence(batch, read)
+
+    def explain(self, text: str) -> list[Mention]:
+        """Every mention of one report, in reading order, also those that lose in aggregation."""
+        batch = pa.record_batch({"report_id": pa.array([""]), "text": pa.array([text], pa.string())})
+        evidence = self._evidence(batch, self._read(batch, ("text",)))
+        return [
+            Mention(**{**row, "status": Assertion(row["status"])})
+            for row in evidence.drop_columns(["row", "report_id"]).to_pylist()
+        ]
+
+    def assert_span(self, text: str, start: int, end: int) -> Assertion:
+        """What the text says of the words between two offsets, whether the lexicon knows them or not.
+
+        A past or somebody else's finding counts as asserted; conditions and risks leave it uncertain.
+
+        Raises:
+            ValueError: The span is empty or outside the text.
+        """
+        if not 0 <= start < end <= len(text):
+            raise ValueError(f"span {start}:{end} is empty or outside a text of {len(text)} characters")
+        overlapping = [(a, b) for a, b in split_sentences(text) if a < end and b > start]
+        if not overlapping:
+            return Assertion.POSITIVE
+        first, last = overlapping[0][0], overlapping[-1][1]
+        return Assertion(assert_span_tokens(self._judge, text[first:last], start - first, end - first))
+
+    def _names_of_texts(self, batch: pa.RecordBatch) -> tuple[str, ...]:
+        names = self._text_columns or tuple(name for name in batch.schema.names if name not in ID_COLUMNS)
+        missing = [name for name in names if name not in batch.schema.names]
+        if missing or not names:
+            raise UserError(
+                f"text column `{missing[0] if missing else 'text'}` is not in the batch, which has "
+                f"{', '.join(batch.schema.names)}; name the columns that hold text."
+            )
+        return names
+
+    def _read(self, batch: pa.RecordBatch, names: Sequence[str]) -> _Read:
+        self._store.begin_batch()
+        columns = [batch.column(name).to_pylist() for name in names]
+        ids = batch.column("report_id").to_pylist() if "report_id" in batch.schema.names else [None] * batch.num_rows
+        known, add = self._store.numbers, self._store.add
+        numbers: list[int] = []
+        starts: list[int] = []
+        bases: list[int] = []
+        sections: list[int] = []
+        section_numbers: dict[str, int] = {}
+        for row, report_id in enumerate(ids):
+            starts.append(len(numbers))
+            texts = [column[row] for column in columns]
+            for text, name, start, end in self._sections(names, texts, report_id):
+                section = section_numbers.setdefault(name, len(section_numbers))
+                for first, last in split_sentences(text, start, end):
+                    sentence = text[first:last]
+                    number = known.get(sentence)
+                    numbers.append(add(sentence) if number is None else number)
+                    bases.append(first)
+                    sections.append(section)
+        return _Read(
+            np.array(numbers, dtype=np.int64),
+            np.array(starts, dtype=np.int64),
+            np.array(bases, dtype=np.int64),
+            np.array(sections, dtype=np.int64),
+            list(section_numbers),
+        )
+
+    def _sections(
+        self, names: Sequence[str], texts: Sequence[str | None], report_id: str | None
+    ) -> list[tuple[str, str, int, int]]:
+        if len(names) > 1:
+            chosen = columns_to_label(names, texts, self._policy)
+            return [(texts[i] or "", section.name, section.start, section.end) for i, section in chosen]
+        text = texts[0]
+        if not text:
+            return []
+        parsed = sections_to_label(text, self._policy, report_id=report_id)
+        return [(text, section.name, section.start, section.end) for section in parsed]
+
+    def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
+        ranks = aggregate_ranks(self._store.ranks, read.numbers, read.starts)
+        raise_parents(ranks, self._pairs)
+        has_text = np.append(read.starts[1:], len(read.numbers)) > read.starts
+        columns = [ranks_to_column(ranks[:, i]) for i in self._columns]
+        columns.append(no_finding_column(ranks, self._findings, has_text))
+        return pa.RecordBatch.from_arrays([_report_ids(batch), *columns], schema=self._schema)
+
+    def _evidence(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
+        store = self._store
+        first, count = store.mention_range(read.numbers)
+        occurrence = np.repeat(np.arange(len(read.numbers)), count)
+        within = np.arange(len(occurrence)) - np.repeat(np.cumsum(count) - count, count)
+        mentions = first[occurrence] + within
+        keep = self._is_shown[store.column("label", mentions)]
+        occurrence, mentions = occurrence[keep], mentions[keep]
+        ends = np.append(read.starts[1:], len(read.numbers))
+        rows = np.repeat(np.arange(batch.num_rows), ends - read.starts)[occurrence]
+        bases = read.bases[occurrence]
+
+        def named(values: npt.NDArray[np.int32], names: Sequence[str]) -> pa.Array:
+            return pa.array(names, pa.string()).take(pa.array(values))
+
+        cue_start = store.column("cue_start", mentions)
+        no_cue = cue_start < 0
+        phrases = store.column("phrase", mentions)
+        entries = self._compiled.phrases
+        arrays = [
+            pa.array(rows, pa.int32()),
+            _report_ids(batch).take(pa.array(rows)),
+            named(store.column("label", mentions), self._names),
+            pa.array(store.column("state", mentions), pa.int8()),
+            named(read.sections[occurrence], read.section_names),
+            pa.array(store.column("start", mentions) + bases, pa.int32()),
+            pa.array(store.column("end", mentions) + bases, pa.int32()),
+            pa.array([store.texts[i] for i in mentions.tolist()], pa.string()),
+            named(phrases, [entry.text for entry in entries]),
+            named(phrases, [entry.source for entry in entries]),
+            pa.array([store.cues[i] for i in mentions.tolist()], pa.string()),
+            pa.array(cue_start + bases, pa.int32(), mask=no_cue),
+            pa.array(store.column("cue_end", mentions) + bases, pa.int32(), mask=no_cue),
+            named(store.column("rule", mentions), list(store.rules)),
+        ]
+        schema = pa.schema([pa.field("row", pa.int32(), nullable=False), *EVIDENCE_SCHEMA])
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _report_ids(batch: pa.RecordBatch) -> pa.Array:
+    if "report_id" in batch.schema.names:
+        return batch.column("report_id").cast(pa.string())
+    return pa.array([str(i) for i in range(batch.num_rows)], pa.string())
+
+
+def _fingerprint(digest: str, label_set: str, *options: object) -> str:
+    content = json.dumps([digest, label_set, RULES_VERSION, *options])
+    return hashlib.sha256(content.encode()).hexdigest()
