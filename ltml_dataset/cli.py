@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from cyclopts import App, CycloptsError
+from pydantic import ValidationError
 from rich.console import Console
 
 from ltml_dataset import __version__
@@ -38,7 +39,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     try:
         result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        errors.print(f"Usage: {error}")
+        errors.print(f"Usage: {_one_sentence(error)}")
         return 2
     except (UserError, LexiconError) as error:
         errors.print(f"Error: {error}")
@@ -50,6 +51,16 @@ def main(tokens: Sequence[str] | None = None) -> int:
         errors.print("Stopped. A repeat call goes on where this one stopped.")
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _one_sentence(error: CycloptsError) -> str:
+    """What is wrong with the command line; of a value that a model refused, the flag and the reason alone."""
+    cause = error.__cause__
+    if isinstance(cause, ValidationError):
+        first = cause.errors()[0]
+        flag = ".".join(str(part) for part in first["loc"]).replace("_", "-")
+        return f"--{flag}: {first['msg'].removeprefix('Value error, ')}"
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -64,16 +64,16 @@ class BuildConfig(_Options):
     """Phrases: clinical has the curated ones too, paper only CheXpert and Gamuts; by default as the protocol."""
     sections: Literal["default", "official", "all"] = "default"
     """Sections that count: findings and impression; as the official labels chose; or all."""
-    engine: Literal["rules", "spacy"] = "rules"
-    """What decides assertions."""
     parents: bool = True
     """A positive label makes its parents positive."""
     common_labels: Literal["mined", "official"] | None = None
     """Where the 13 CheXpert labels come from; by default mined, in protocol `paper` official."""
     uncertain: Uncertain = "zero"
     """Target of an uncertain label: 0, 1, or -1 (left out of training and scoring)."""
-    views: Literal["frontal", "all"] = "frontal"
-    """Images that make rows."""
+    views: Literal["frontal", "paper", "all"] | None = None
+    """Images that make rows: frontal ones (default), the paper's views (AP, PA, LAO, recumbent), or all."""
+    one_per_study: bool | None = None
+    """Only the first listed image of each study; by default so in protocol `paper`."""
     head: Annotated[int, Field(ge=1)] = 10_000
     """Least number of positive images of a head class."""
     medium: Annotated[int, Field(ge=1)] = 1_000
@@ -118,6 +118,8 @@ class BuildConfig(_Options):
         return self.model_copy(
             update={
                 "profile": self.profile or ("paper" if paper else "clinical"),
+                "views": self.views or ("paper" if paper else "frontal"),
+                "one_per_study": paper if self.one_per_study is None else self.one_per_study,
                 "common_labels": self.common_labels or ("official" if paper else "mined"),
                 "split": split,
             }

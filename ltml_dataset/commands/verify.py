@@ -1,7 +1,32 @@
 """The `verify` command."""
 
+import json as json_module
+from pathlib import Path
+
 from cyclopts import App
+
+
+def verify(directory: Path, /, *, json: bool = False) -> int:
+    """Prove that a folder is what its manifest says.
+
+    Args:
+        directory: Folder written by `build` or `split`.
+        json: Print the findings as JSON.
+    """
+    from ltml_dataset.export.manifest import differences, read_manifest
+
+    problems = differences(directory)
+    n_files = len(read_manifest(directory).files)
+    if json:
+        print(json_module.dumps({"directory": str(directory), "files": n_files, "problems": problems}, indent=2))
+    else:
+        for problem in problems:
+            print(problem)
+        verdict = f"{len(problems)} problems" if problems else "as its manifest says"
+        print(f"{directory}: {n_files} files, {verdict}.")
+    return 1 if problems else 0
 
 
 def register(app: App) -> None:
     """Add the commands of this module."""
+    app.command(verify)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,24 +50,38 @@ def write_parquet(table: pa.Table, path: Path) -> None:
     Raises:
         UserError: The disk is full, or the folder cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished:
         pq.write_table(table, unfinished, row_group_size=ROWS_PER_GROUP, compression="zstd", write_page_index=True)
-        unfinished.replace(path)
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write one text file (UTF-8, `\\n`) under a temporary name and rename it.
+    """Write one text file (UTF-8, `\n`) under a temporary name and rename it.
 
     Raises:
         UserError: The disk is full, or the folder cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a hidden path beside `path`; when the block ends well, what was written there becomes `path`.
+
+    Several processes may do so at once: the last one wins, and `path` is whole at any time.
+
+    Raises:
+        UserError: The disk is full, or the folder cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(path)
+        try:
+            yield unfinished
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

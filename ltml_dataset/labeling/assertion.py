@@ -72,8 +72,12 @@ class AssertionEngine:
                     for i in _reach_right(timeline, position, cue, mentions, self._cues):
                         reached[i].append((RANK[cue.kind], -(mentions[i][2] - hit[1]), hit))
                 if cue.after:
-                    for i in _reach_left(timeline, position, cue, mentions, self._cues):
+                    backwards = _reach_left(timeline, position, cue, mentions, self._cues)
+                    for i in backwards:
                         reached[i].append((RANK[cue.kind], -(hit[0] - mentions[i][3]), hit))
+                    if not backwards and cue.tail >= 0:  # "there is probable edema": nothing stands before it
+                        for i in _reach_right(timeline, position, self._cues[cue.tail], mentions, self._cues):
+                            reached[i].append((RANK[cue.kind], -(mentions[i][2] - hit[1]), hit))
         verdicts = [self._decide(mention, found) for mention, found in zip(mentions, reached, strict=True)]
         if timeline:
             _judge_alternatives(timeline, hits, mentions, verdicts)
@@ -82,7 +86,9 @@ class AssertionEngine:
     def _decide(self, mention: MentionSpan, found: list[tuple[int, int, Hit]]) -> Verdict:
         _, _, first, _, label, phrase, state, site = mention
         if phrase >= 0 and (own := self._phrases[phrase].state) is not None:
-            return Verdict(own, "phrase", -1, -1, -1)
+            if own == NEGATIVE:
+                return Verdict(own, "phrase", -1, -1, -1)
+            state = own
         if state == NEGATIVE:
             for _, _, hit in found:
                 cue = self._cues[hit[3]]
@@ -93,9 +99,11 @@ class AssertionEngine:
             cue = self._cues[hit[3]]
             if cue.kind == "history" and (label < 0 or self._lasting[label]):
                 continue
-            if cue.kind == "other_person" and label < 0:
+            if cue.kind in ("other_person", "removed") and label < 0:
                 continue
             verdict = cue.state
+            if state == UNCERTAIN and verdict == POSITIVE:
+                break
             if label < 0 and cue.kind == "hypothetical":
                 verdict = UNCERTAIN
             return Verdict(verdict, cue.kind, hit[3], hit[0], hit[1])
@@ -131,7 +139,7 @@ def _reach_right(
             if cue.scope != "sentence":
                 break
         elif ref in _SOFT_BREAKS:
-            if reached and cue.scope != "sentence":
+            if first > end and cue.scope != "sentence":
                 break
         elif ref == _OR:
             since_or = True
@@ -140,7 +148,7 @@ def _reach_right(
                 continue
             if cue.scope == "next" and reached and not _is_closed_by_or(timeline, k):
                 break
-            if cue.scope != "clause" and reached and _is_fresh(timeline, k, cues):
+            if cue.scope != "clause" and first > end and _is_fresh(timeline, k, cues):
                 break
     return reached
 
@@ -176,7 +184,7 @@ def _is_fresh(timeline: list[Hit], k: int, cues: list[CueEntry]) -> bool:
             if not seen_something and first - start <= FRESH_GAP and not _is_closed_by_or(timeline, k):
                 return True
         elif ref == _COPULA:
-            return seen_something and not _is_seen(timeline, m)
+            return not _is_seen(timeline, m)
         elif ref in _SOFT_BREAKS:
             return False
     return False

@@ -70,6 +70,8 @@ class CueEntry(NamedTuple):
     after: bool
     scope: str
     words: int
+    tail: int
+    """A cue of the same kind that stands before findings and ends this one ("is probable"), else -1."""
 
 
 class RuleEntry(NamedTuple):
@@ -192,9 +194,21 @@ class _Compiler:
                             after=group.direction != "before",
                             scope=cue.scope or group.scope,
                             words=cue.words or 0,
+                            tail=-1,
                         )
                     )
                     self._add(cue.text, False, False, (Role.CUE, len(self.cues) - 1))
+        self.cues = [cue._replace(tail=self._tail_of(cue)) for cue in self.cues]
+
+    def _tail_of(self, cue: CueEntry) -> int:
+        if cue.before:
+            return -1
+        tails = [
+            (len(other.text), number)
+            for number, other in enumerate(self.cues)
+            if other.before and other.kind == cue.kind and cue.text.endswith(f" {other.text}")
+        ]
+        return max(tails)[1] if tails else -1
 
     def _add_words(self) -> None:
         for name, file in self.lexicon.words.items():

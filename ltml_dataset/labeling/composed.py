@@ -45,18 +45,24 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
             if hit[2] == _PREDICATE:
                 attached, follows = _sites_of(i, hits)
                 for j in attached:
-                    _judge_pair(code, hits, hits[j], hit, follows, compiled, mentions)
+                    for twin in _same_words(hits[j], hits):
+                        _judge_pair(code, hits, twin, hit, follows, compiled, mentions)
         for j in sites:
             for rule in compiled.site_rules.get(hits[j][3], ()):
-                if rule.alone and _has_modifiers(code, hits, rule, hits[j], hits[j]):
+                if rule.alone and _has_modifiers(code, hits, rule, hits[j], hits[j], compiled):
                     mentions.append(_mention(rule, hits[j], hits[j], POSITIVE, -1))
     if compiled.finding_rules:
         for hit in hits:
             if hit[2] == _PHRASE:
                 for rule in compiled.finding_rules.get(compiled.phrases[hit[3]].label, ()):
-                    if rule.alone and _has_modifiers(code, hits, rule, hit, hit):
+                    if rule.alone and _has_modifiers(code, hits, rule, hit, hit, compiled):
                         mentions.append(_mention(rule, hit, hit, POSITIVE, -1))
     return mentions
+
+
+def _same_words(site: Hit, hits: list[Hit]) -> list[Hit]:
+    """The site in every group that has these words (`hila` as any hilum, and as both)."""
+    return [hit for hit in hits if hit[:3] == site[:3]]
 
 
 def _mention(rule: RuleEntry, site: Hit, anchor: Hit, state: int, site_first: int) -> MentionSpan:
@@ -83,7 +89,7 @@ def _judge_pair(
             state = NEGATIVE
         else:
             continue
-        if state == NEGATIVE or _has_modifiers(code, hits, rule, site, predicate):
+        if state == NEGATIVE or _has_modifiers(code, hits, rule, site, predicate, compiled):
             mentions.append(_mention(rule, site, predicate, state, site[0] if follows else -1))
 
 
@@ -211,10 +217,12 @@ def _joined_left(j: int, hits: list[Hit]) -> list[int]:
     return joined
 
 
-def _has_modifiers(code: str, hits: list[Hit], rule: RuleEntry, site: Hit, anchor: Hit) -> bool:
+def _has_modifiers(
+    code: str, hits: list[Hit], rule: RuleEntry, site: Hit, anchor: Hit, compiled: CompiledLexicon
+) -> bool:
     if not (rule.needs or rule.forbids or rule.needs_also or rule.size):
         return True
-    near = _modifiers_near(hits, min(site[0], anchor[0]), max(site[1], anchor[1]))
+    near = _modifiers_near(hits, compiled, min(site[0], anchor[0]), max(site[1], anchor[1]))
     if rule.forbids & near or (rule.needs_also and not rule.needs_also & near):
         return False
     if rule.size is not None:
@@ -225,11 +233,11 @@ def _has_modifiers(code: str, hits: list[Hit], rule: RuleEntry, site: Hit, ancho
     return not rule.needs or bool(rule.needs & near)
 
 
-def _modifiers_near(hits: list[Hit], first: int, last: int) -> set[int]:
+def _modifiers_near(hits: list[Hit], compiled: CompiledLexicon, first: int, last: int) -> set[int]:
     """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula."""
     near: set[int] = set()
-    left_wall = max((h[1] for h in hits if h[1] <= first and _is_wall(h)), default=0)
-    right_wall = min((h[0] for h in hits if h[0] >= last and _is_wall(h)), default=1 << 30)
+    left_wall = max((h[1] for h in hits if h[1] <= first and _is_wall(h, compiled)), default=0)
+    right_wall = min((h[0] for h in hits if h[0] >= last and _is_wall(h, compiled)), default=1 << 30)
     for start, end, role, ref in hits:
         if role == _MODIFIER and start >= left_wall and end <= right_wall:
             distance = first - end if end <= first else start - last
@@ -238,8 +246,11 @@ def _modifiers_near(hits: list[Hit], first: int, last: int) -> set[int]:
     return near
 
 
-def _is_wall(hit: Hit) -> bool:
-    return hit[2] == _SITE or hit[2] == _PHRASE or (hit[2] == _WORD and hit[3] in _BREAKS | {_AND})
+def _is_wall(hit: Hit, compiled: CompiledLexicon) -> bool:
+    """Whether modifiers beyond belong to something else; words that only withhold No Finding are no wall."""
+    if hit[2] == _PHRASE:
+        return compiled.phrases[hit[3]].label != compiled.suppressor
+    return hit[2] == _SITE or (hit[2] == _WORD and hit[3] in _BREAKS | {_AND})
 
 
 def _largest_mm(code: str, hits: list[Hit], first: int, last: int) -> float | None:

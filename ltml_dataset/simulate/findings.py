@@ -68,6 +68,9 @@ PARENTS = {
 }
 """Cells of Fig. 1 that equal 1: where the first is present the second is."""
 
+UNSAID = {"Alveolar Lung Disease"}
+"""Classes whose parent the report must name too: alveolar disease is a consolidation in the figure, not in words."""
+
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ Pixels = NDArray[np.float32]
 Shape = Literal["blob", "disc", "ring", "bar", "waves", "grid", "dots", "line", "fill"]
 
 QUALITY = 95
-CONTRAST = 0.7
+CONTRAST = 0.55
 """Marks against the noise: low enough that a network has to learn, high enough that it can."""
 
 BATCH = 256
@@ -151,11 +151,11 @@ def draw_batch(rng: np.random.Generator, strengths: Pixels, lateral: NDArray[np.
             sides = np.ones(len(chosen), np.float32)
             if mark.sides == "either":
                 sides = rng.choice(np.array([-1, 1], np.float32), len(chosen))
-            strength = strengths[chosen, c] * rng.uniform(0.75, 1.25, len(chosen)).astype(np.float32)
+            strength = strengths[chosen, c] * rng.uniform(0.35, 1.25, len(chosen)).astype(np.float32)
             picture[chosen] += strength[:, None, None] * _marks(rng, mark, sides, lateral[chosen], x, y)
             if mark.sides == "both":
                 picture[chosen] += strength[:, None, None] * _marks(rng, mark, -sides, lateral[chosen], x, y)
-    picture += rng.standard_normal((n, side, side), dtype=np.float32) * np.float32(0.045)
+    picture += rng.standard_normal((n, side, side), dtype=np.float32) * np.float32(0.07)
     picture *= rng.uniform(0.9, 1.1, (n, 1, 1)).astype(np.float32)
     grey: NDArray[np.uint8] = (np.clip(picture, 0, 1) * 255).astype(np.uint8)
     return grey

@@ -8,12 +8,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from ltml_dataset.simulate.findings import LABELS, PARENTS
+from ltml_dataset.simulate.findings import LABELS, PARENTS, UNSAID, children_first
 
 Node = str | tuple["Node", ...] | list["Node"]
 """A tree: a string stands for itself, a tuple for one of its members, a list for all of them in a row."""
 
-BIT = {name: 1 << index for index, name in enumerate(LABELS)}
+OTHER = "Other"
+"""Not a class: something abnormal that rules out No Finding. Written `@ Other=1` in the wording files."""
+
+BIT = {name: 1 << index for index, name in enumerate((*LABELS, OTHER))}
 
 CLASHES = {
     "Lung Opacity": (
@@ -71,18 +74,14 @@ def say(tree: Node, rnd: Callable[[], float]) -> str:
 
 
 def close(mask: int) -> int:
-    """Mask with every parent of a set class set too."""
+    """Mask with every class set that the words for a set class state too."""
     for child, parent in _UP:
         if mask & child:
             mask |= parent
     return mask
 
 
-def _depth(name: str) -> int:
-    return 1 + _depth(PARENTS[name]) if name in PARENTS else 0
-
-
-_UP = tuple((BIT[child], BIT[PARENTS[child]]) for child in sorted(PARENTS, key=lambda name: (-_depth(name), name)))
+_UP = tuple((BIT[child], BIT[PARENTS[child]]) for child in children_first() if child not in UNSAID)
 
 
 @lru_cache(maxsize=1)

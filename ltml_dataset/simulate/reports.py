@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ltml_dataset.simulate.findings import LABELS
-from ltml_dataset.simulate.phrases import BIT, Phrase, Wording, close, say
+from ltml_dataset.simulate.phrases import BIT, OTHER, Phrase, Wording, close, say
 
 WIDTH = 78
 """Longest line of a report, without the leading space."""
@@ -35,6 +35,7 @@ _CHILDREN_OF = [
     sum(BIT[child] for child in LABELS if child != name and close(BIT[child]) & BIT[name]) for name in LABELS
 ]
 _DEVICES = BIT["Support Devices"]
+_OTHER = BIT[OTHER]
 _TERM_ODDS = (
     ("Pneumothorax", 0.75), ("Pleural Effusion", 0.6), ("Consolidation", 0.5), ("Edema", 0.3), ("Pneumonia", 0.2),
     ("Lung Opacity", 0.06), ("Fracture", 0.05), ("Atelectasis", 0.02), ("Lung Lesion", 0.03),
@@ -50,10 +51,7 @@ _DENIALS = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report and the truth about it: masks with bit `i` for class `i`.
-
-    `no_finding` is None where the report states nothing at all.
-    """
+    """A report and the truth about it: masks with bit `i` for class `i`."""
 
     text: str
     present: int
@@ -79,6 +77,8 @@ class Writer:
             remarks: Whether it mentions something outside the 39 classes, which rules out No Finding.
             portable: One AP view instead of PA and lateral.
         """
+        if remarks or (present | uncertain) & ~_DEVICES:
+            present |= _OTHER  # there is no No Finding to spoil
         return _Draft(self._wording, self._rnd, present, uncertain).report(remarks, portable)
 
 
@@ -96,7 +96,7 @@ class _Draft:
             body = [
                 *self.opening(portable),
                 _section("FINDINGS", " ".join(findings), self.rnd),
-                _section("IMPRESSION", self.impression(everything=False), self.rnd),
+                _section("IMPRESSION", self.impression(), self.rnd),
             ]
         elif draw < 0.86:
             first = "AP chest compared to ___:" if self.rnd() < 0.5 else ""
@@ -109,7 +109,8 @@ class _Draft:
             body[-2:] = [body[-2] + "\n \n" + body[-1]]
         else:
             body = [_wrap(" ".join(findings))]
-        body += self.closing()
+        if draw < 0.94:  # else there is no title after which the last paragraph could end
+            body += self.closing()
         text = "\n \n".join(body) + "\n"
         head = "                                 FINAL REPORT\n"
         if self.rnd() < 0.03:
@@ -128,10 +129,10 @@ class _Draft:
         either = self.stated | self.hedged
         return Report(
             text,
-            self.stated,
+            self.stated & ~_OTHER,
             self.hedged & ~self.stated,
             self.denied & ~either,
-            not (remarks or either & ~_DEVICES),
+            no_finding=not either & ~_DEVICES,
         )
 
     def use(self, phrase: Phrase) -> str:
@@ -236,19 +237,19 @@ class _Draft:
         listed = terms[0] if len(terms) == 1 else ", ".join(terms[:-1]) + joint + terms[-1]
         return [_DENIALS[int(rnd() * len(_DENIALS))].format(listed)]
 
-    def impression(self, *, everything: bool) -> str:
+    def impression(self) -> str:
         """The impression: the findings again in short, or that there are none."""
         rnd = self.rnd
         items: list[str] = []
         either = self.present | self.uncertain
         for index in range(len(LABELS)):
             bit = 1 << index
-            if either & bit and (everything or rnd() < (0.25 if bit == _DEVICES else 0.55)):
+            if either & bit and rnd() < (0.25 if bit == _DEVICES else 0.55):
                 source = self.wording.present if self.present & bit else self.wording.uncertain
                 phrase = self.pick(source[index])
                 if phrase:
                     items.append(self.use(phrase))
-        if not items and not either & ~_DEVICES:
+        if not items and not either & ~(_DEVICES | _OTHER):
             items.append(self.use(self.pick(self.wording.normal["quiet"]) or self.wording.normal["benign late"][0]))
         elif not items:
             items.append(self.use(self.wording.normal["benign late"][int(rnd() * 4)]))

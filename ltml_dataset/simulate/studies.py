@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.simulate.findings import LABELS, PARENTS, children_first, load_figure1, load_model
+from ltml_dataset.simulate.findings import LABELS, PARENTS, UNSAID, children_first, load_figure1, load_model
 from ltml_dataset.simulate.phrases import load_wording
 from ltml_dataset.simulate.reports import Report, Writer
 
@@ -170,7 +170,7 @@ def _hedges(rng: np.random.Generator, present: NDArray[np.bool_]) -> tuple[NDArr
     lung, any_place = LABELS.index("Pulmonary Embolism"), LABELS.index("Embolus")
     both = uncertain[:, lung] & ~present[:, any_place] & (rng.random(len(present)) < 0.7)
     uncertain[:, any_place] |= both  # "pulmonary embolism cannot be excluded" hedges both classes
-    for child in children_first():
+    for child in (name for name in children_first() if name not in UNSAID):
         parent = LABELS.index(PARENTS[child])
         uncertain[:, parent] |= uncertain[:, LABELS.index(child)] & ~present[:, parent]
     return uncertain, remarks

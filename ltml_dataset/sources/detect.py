@@ -9,7 +9,7 @@ from ltml_dataset.sources.mimic_tree import MimicTreeSource, find_report_root, n
 from ltml_dataset.sources.mimic_zip import MimicZipSource
 from ltml_dataset.sources.openi import OpenISource
 from ltml_dataset.sources.table import TableSource, sniff_delimiter
-from ltml_dataset.sources.table_rows import TableFile, first_bytes
+from ltml_dataset.sources.table_file import TableFile, first_bytes
 
 _EXPECTED = (
     "expected mimic-cxr-reports.zip, a files/p10/... folder, mimic_cxr_sectioned.csv, NLMCXR_reports.tgz or its "

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.sources.table_rows import first_bytes
+from ltml_dataset.sources.table_file import first_bytes
 
 OFFICIAL_LABELS = (
     "Atelectasis",

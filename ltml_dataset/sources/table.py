@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from ltml_dataset.errors import UserError
 from ltml_dataset.records import Skip
 from ltml_dataset.sources.base import Partition, decode_column, make_batch
+from ltml_dataset.sources.csv_rows import check_csv
 from ltml_dataset.sources.table_columns import TableColumns, choose_columns, is_mimic_sectioned
-from ltml_dataset.sources.table_rows import BadRow, RowReader, TableFile, column_names, find_csv_block, iterate_batches
+from ltml_dataset.sources.table_file import BadRow, TableFile
+from ltml_dataset.sources.table_rows import RowReader, column_names, iterate_batches
 
 _INTEGER = r"^(0|[1-9][0-9]{0,9})$"
 _STUDY_NAME = r"^s[1-9][0-9]{0,9}$"
@@ -110,12 +112,13 @@ class TableSource:
             return
         bad_rows: list[BadRow] = []
         if self._file.format == "csv":
-            block = find_csv_block(self._file, self._columns.id_names)
-            self._file = TableFile(self._file.path, "csv", self._file.is_gzip, self._file.delimiter, block)
+            self._file = check_csv(self._file, self._columns.id_names)
         checks = _IdChecks()
         hashes: list[npt.NDArray[np.uint64]] = []
         missing: list[int] = []
-        for first, batch in iterate_batches(self._file, self._columns.id_names, bad_rows):
+        # which JSON lines are usable depends on the text columns too
+        names = self._columns.names if self._file.format == "jsonl" else self._columns.id_names
+        for first, batch in iterate_batches(self._file, names, bad_rows):
             report_ids = _as_ids(batch[self._columns.report])
             gone = pc.fill_null(pc.equal(report_ids, ""), True)
             if pc.any(gone).as_py():
@@ -153,7 +156,8 @@ class TableSource:
             return {}
         first_rows: dict[str, int] = {}
         repeats: dict[int, tuple[str, int]] = {}
-        for first, batch in iterate_batches(self._file, [self._columns.report], []):
+        names = self._columns.names if self._file.format == "jsonl" else [self._columns.report]
+        for first, batch in iterate_batches(self._file, names, []):
             rows = np.flatnonzero(is_same[first : first + batch.num_rows])
             values = _as_ids(batch[self._columns.report]).take(pa.array(rows)).to_pylist()
             for row, value in zip((rows + first).tolist(), values, strict=True):

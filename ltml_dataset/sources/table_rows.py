@@ -4,57 +4,15 @@ A reader only goes forward. A worker that is given the partitions in order keeps
 the file once; a request for an earlier row opens it anew.
 """
 
-import gzip
-import io
-import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Literal
+from contextlib import closing
 
 import pyarrow as pa
 
 from ltml_dataset.errors import UserError
-
-Format = Literal["csv", "jsonl", "parquet"]
-
-_CSV_BLOCK = 16 << 20
-_CSV_LARGEST_BLOCK = 1 << 30
-_JSON_ROWS = 1024
-
-
-@dataclass(frozen=True)
-class TableFile:
-    """A table on disk and how to read it."""
-
-    path: Path
-    format: Format
-    is_gzip: bool
-    delimiter: str = ","
-    csv_block: int = _CSV_BLOCK
-    """Bytes of CSV parsed at once; a row must fit."""
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that the reader left out."""
-
-    number: int
-    """Row in the file, from 1, the header not counted."""
-    reason: str
-
-
-def open_bytes(file: TableFile) -> IO[bytes]:
-    """The file's bytes, unpacked.
-
-    Raises:
-        UserError: The file cannot be opened.
-    """
-    try:
-        return gzip.open(file.path) if file.is_gzip else file.path.open("rb")  # type: ignore[return-value]
-    except OSError as error:
-        raise UserError(f"`{file.path}` could not be opened: {error.strerror or error}.") from error
+from ltml_dataset.sources.csv_rows import csv_batches, csv_names
+from ltml_dataset.sources.json_rows import json_batches, json_names
+from ltml_dataset.sources.table_file import BadRow, TableFile
 
 
 def column_names(file: TableFile) -> list[str]:
@@ -65,14 +23,7 @@ def column_names(file: TableFile) -> list[str]:
     """
     if file.format == "parquet":
         return list(_parquet(file).schema_arrow.names)
-    if file.format == "jsonl":
-        with closing(open_bytes(file)) as stream:
-            for line in stream:
-                if line.strip():
-                    return list(_json_object(file, line))
-        raise UserError(f"`{file.path}` is empty; expected one JSON object a line.")
-    with _open_csv(file, None, []) as reader:
-        return list(reader.schema.names)
+    return json_names(file) if file.format == "jsonl" else csv_names(file)
 
 
 def iterate_batches(
@@ -92,7 +43,7 @@ def iterate_batches(
         yield from _parquet_batches(file, columns, first_row)
         return
     row = 0
-    batches = _csv_batches(file, columns, bad_rows) if file.format == "csv" else _json_batches(file, columns, bad_rows)
+    batches = csv_batches(file, columns, bad_rows) if file.format == "csv" else json_batches(file, columns, bad_rows)
     for batch in batches:
         yield row, batch
         row += batch.num_rows
@@ -135,152 +86,6 @@ class RowReader:
         return pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(self._columns), names=self._columns)
 
 
-def find_csv_block(file: TableFile, columns: Sequence[str]) -> int:
-    """Smallest block in which every row of a CSV fits (a 10 MB report needs a larger one than usual).
-
-    Raises:
-        UserError: A row is larger than a gigabyte, or a quoted field never ends.
-    """
-    block = file.csv_block
-    while True:
-        trial = TableFile(file.path, file.format, file.is_gzip, file.delimiter, block)
-        try:
-            for _ in _csv_batches(trial, columns, []):
-                pass
-        except _RowTooLong:
-            if block >= _CSV_LARGEST_BLOCK:
-                raise UserError(
-                    f"`{file.path}` has a row of more than {_CSV_LARGEST_BLOCK >> 30} GB; is a quoted field left open?"
-                ) from None
-            block *= 4
-        else:
-            return block
-
-
-class _RowTooLong(Exception):
-    """A CSV row does not fit the block."""
-
-
-@contextmanager
-def _open_csv(
-    file: TableFile, columns: Sequence[str] | None, bad_rows: list[BadRow]
-) -> Iterator["pa.csv.CSVStreamingReader"]:
-    from pyarrow import csv
-
-    def note(row: "csv.InvalidRow") -> str:
-        number = 0 if row.number is None else row.number - 1  # the header is physical row 1
-        bad_rows.append(BadRow(number, f"has {row.actual_columns} fields where {row.expected_columns} were expected"))
-        return "skip"
-
-    with closing(open_bytes(file)) as stream:
-        try:
-            reader = csv.open_csv(
-                stream,
-                read_options=csv.ReadOptions(use_threads=False, block_size=file.csv_block),
-                parse_options=csv.ParseOptions(
-                    delimiter=file.delimiter, newlines_in_values=True, invalid_row_handler=note
-                ),
-                convert_options=csv.ConvertOptions(
-                    include_columns=list(columns or ()) or None,
-                    column_types={name: pa.binary() for name in columns or ()},
-                    strings_can_be_null=False,
-                    check_utf8=False,
-                ),
-            )
-        except pa.ArrowInvalid as error:
-            raise _csv_error(file, error) from error
-        except (OSError, EOFError) as error:
-            raise UserError(f"`{file.path}` could not be read: {error}.") from error
-        with closing(reader):
-            yield reader
-
-
-def _csv_error(file: TableFile, error: Exception) -> Exception:
-    message = " ".join(str(error).split())
-    if "straddling" in message or "block boundaries" in message:
-        return _RowTooLong()
-    if "Empty CSV" in message:
-        return UserError(f"`{file.path}` is empty; expected a CSV file with a header line.")
-    return UserError(f"`{file.path}` is not a readable CSV file: {message.split(':')[0]}.")
-
-
-def _csv_batches(file: TableFile, columns: Sequence[str], bad_rows: list[BadRow]) -> Iterator[pa.RecordBatch]:
-    with _open_csv(file, columns, bad_rows) as reader:
-        while True:
-            try:
-                batch = reader.read_next_batch()
-            except StopIteration:
-                return
-            except pa.ArrowInvalid as error:
-                raise _csv_error(file, error) from error
-            except (OSError, EOFError) as error:
-                raise UserError(f"`{file.path}` is damaged or cut off: {error}.") from error
-            yield batch
-
-
-def _json_object(file: TableFile, line: bytes) -> dict[str, object]:
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise UserError(f"`{file.path}` does not hold one JSON object a line.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"`{file.path}` does not hold one JSON object a line.")
-    return value
-
-
-def _json_batches(file: TableFile, columns: Sequence[str], bad_rows: list[BadRow]) -> Iterator[pa.RecordBatch]:
-    rows: list[list[bytes | None]] = []
-    with closing(open_bytes(file)) as stream:
-        lines = iter(stream)
-        number = 0
-        while True:
-            try:
-                line = next(lines, None)
-            except (OSError, EOFError) as error:
-                raise UserError(f"`{file.path}` is damaged or cut off: {error}.") from error
-            if line is None:
-                break
-            if not line.strip():
-                continue
-            number += 1
-            try:
-                rows.append(_json_row(line, columns))
-            except ValueError as error:
-                bad_rows.append(BadRow(number, str(error)))
-            if len(rows) >= _JSON_ROWS:
-                yield _json_batch(rows, columns)
-                rows = []
-    if rows:
-        yield _json_batch(rows, columns)
-
-
-def _json_row(line: bytes, columns: Sequence[str]) -> list[bytes | None]:
-    from ltml_dataset.sources.base import decode_report
-
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        text = decode_report(line)
-    try:
-        value = json.loads(text)
-    except ValueError:
-        raise ValueError("is not valid JSON") from None
-    if not isinstance(value, dict):
-        raise ValueError("is not a JSON object")
-    row: list[bytes | None] = []
-    for name in columns:
-        cell = value.get(name)
-        if isinstance(cell, (dict, list)):
-            raise ValueError(f"holds no plain text in `{name}`")
-        row.append(None if cell is None else str(cell).encode("utf-8", "surrogatepass"))
-    return row
-
-
-def _json_batch(rows: list[list[bytes | None]], columns: Sequence[str]) -> pa.RecordBatch:
-    arrays = [pa.array(list(values), pa.binary()) for values in zip(*rows, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, names=list(columns))
-
-
 def _parquet(file: TableFile) -> "pa.parquet.ParquetFile":
     from pyarrow import parquet
 
@@ -304,20 +109,3 @@ def _parquet_batches(file: TableFile, columns: Sequence[str], first_row: int) ->
                 row += batch.num_rows
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(f"`{file.path}` is damaged: {str(error).split('.')[0]}.") from error
-
-
-def first_bytes(path: Path, count: int = 65_536) -> tuple[bytes, bool]:
-    """The beginning of a file, unpacked if it is gzipped, and whether it is.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(count)
-        if head[:2] != b"\x1f\x8b":
-            return head, False
-        with gzip.open(path) as unpacked:
-            return unpacked.read1(count) if isinstance(unpacked, io.BufferedIOBase) else unpacked.read(count), True
-    except (OSError, EOFError) as error:
-        raise UserError(f"`{path}` could not be read: {error}.") from error

@@ -1,6 +1,6 @@
 """Train, validation and test: splits that keep patients whole and every label at its share."""
 
-from ltml_dataset.splits.balance import ALL_ROWS, Cell, balance_table, too_rare
+from ltml_dataset.splits.balance import ALL_ROWS, Cell, balance_notes, balance_table
 from ltml_dataset.splits.given import GivenSplit, official_splits, read_ids, splits_from_ids
 from ltml_dataset.splits.grouped import RATIOS, assign_folds, assign_splits
 from ltml_dataset.splits.iterative import iterative_image_split
@@ -12,10 +12,10 @@ __all__ = [
     "GivenSplit",
     "assign_folds",
     "assign_splits",
+    "balance_notes",
     "balance_table",
     "iterative_image_split",
     "official_splits",
     "read_ids",
     "splits_from_ids",
-    "too_rare",
 ]

@@ -120,6 +120,16 @@ def _reason(sizes: Ints, parts: Ints, missing: npt.NDArray[np.bool_]) -> str:
     return "shares its groups with other labels; nothing nearer was found"
 
 
-def too_rare(cells: Sequence[Cell]) -> list[str]:
-    """Names of labels with a cell out of tolerance or an empty split, in table order."""
-    return list(dict.fromkeys(cell.label for cell in cells if cell.reason))
+def balance_notes(cells: Sequence[Cell]) -> list[str]:
+    """One sentence for each label that is out of tolerance or missing in a split, and why.
+
+    Example:
+        >>> balance_notes(balance_table([[1], [0], [0]], ["test", "train", "train"], ["Mass"]))
+        ['Mass: 0 train, 0 validation, 1 test; too rare: 1 group for 3 splits.']
+    """
+    notes = []
+    for label in dict.fromkeys(cell.label for cell in cells if cell.reason):
+        row = [cell for cell in cells if cell.label == label]
+        counts = ", ".join(f"{cell.count:,} {cell.split}" for cell in row)
+        notes.append(f"{label}: {counts}; {next(cell.reason for cell in row if cell.reason)}.")
+    return notes

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltml_dataset.splits import ALL_ROWS, balance_table, too_rare
+from ltml_dataset.splits import ALL_ROWS, balance_notes, balance_table
 from ltml_dataset.splits.reach import can_balance
 
 
@@ -37,7 +37,9 @@ def test_reasons() -> None:
     assert cells[("a", "validation")] == "too rare: 1 group for 3 splits"
     assert cells[("b", "validation")] == "too rare to balance: 3 images, of which every split gets one"
     assert cells[("c", "test")] == "too few to balance: 6 groups, the largest with 10 of 60 images"
-    assert too_rare(balance_table(labels, splits, ["a", "b", "c"], groups)) == ["a", "b", "c"]
+    notes = balance_notes(balance_table(labels, splits, ["a", "b", "c"], groups))
+    assert [note.split(":")[0] for note in notes] == ["a", "b", "c"]
+    assert notes[0] == "a: 2 train, 0 validation, 0 test; too rare: 1 group for 3 splits."
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=7), st.sampled_from([(7, 1, 2), (1, 1), (1, 1, 1), (8, 0, 2)]))

@@ -1,0 +1,137 @@
+"""`ltml-benchmark`: parse, call one function, print one table."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.logging import RichHandler
+
+from ltml_benchmark import __version__
+from ltml_benchmark.config import Recipe, Suite, load_recipe, shipped_recipes
+from ltml_benchmark.errors import UserError
+from ltml_benchmark.extras import needs_extra
+
+app = App(
+    name="ltml-benchmark",
+    help="Long-tailed, noisily labelled chest X-ray classification: every method trained and scored alike.",
+    version=__version__,
+)
+
+SHORT_FLAGS = {"--model": "--model.name", "--weights": "--model.weights", "--loss": "--loss.name"}
+"""Flags that stand for a dotted one."""
+
+
+@app.command
+def run(
+    recipe: str,
+    *,
+    data: Path,
+    out: Path,
+    images: Path | None = None,
+    resume: str | None = None,
+    seeds: int = 1,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    devices: int = 1,
+    dry_run: bool = False,
+    overrides: Annotated[Recipe | None, Parameter(name="*")] = None,
+) -> None:
+    """Train a recipe, choose the epoch on validation, score the test split.
+
+    Every setting of a recipe has a dotted flag, such as `--optimizer.lr 0.01`; `--model`, `--weights` and `--loss`
+    stand for `--model.name`, `--model.weights` and `--loss.name`.
+
+    Parameters
+    ----------
+    recipe:
+        Name out of `ltml-benchmark list`, or a YAML file.
+    data:
+        Folder that `ltml-build-labels build` or `split` made.
+    out:
+        Run folder; several seeds and suites make folders inside.
+    images:
+        Folder that holds `files/` (or `files/` itself), or a cache; without it the data set's `image` column is read.
+    resume:
+        `auto` goes on with what is in --out and skips finished runs; a path names a state.pt.
+    seeds:
+        Number of runs with consecutive seeds.
+    device:
+        Where to train; `auto` takes a GPU where there is one.
+    devices:
+        Processes, one per GPU (or CPU process).
+    dry_run:
+        Show the resolved recipe, the data and the number of steps, and stop.
+    """
+    from ltml_benchmark.launch import describe, run_recipe
+
+    settings = overrides.model_dump(exclude_unset=True) if overrides is not None else {}
+    if dry_run:
+        print(describe(recipe, settings, data, images))
+        return
+    with needs_extra("benchmark"):
+        import torch  # noqa: F401
+    finished = run_recipe(recipe, settings, data, out, images, seeds, resume, device, devices)
+    from ltml_benchmark.report.runs import read_runs
+    from ltml_benchmark.report.tables import table_of_runs
+
+    print(table_of_runs(read_runs(finished)))
+
+
+@app.command(name="list")
+def list_recipes() -> None:
+    """The shipped recipes and suites."""
+    from rich.table import Table
+
+    table = Table("recipe", "what it is", box=None)
+    for name in shipped_recipes():
+        loaded = load_recipe(name)
+        parts = f" ({', '.join(loaded.recipes)})" if isinstance(loaded, Suite) else ""
+        table.add_row(name, loaded.description + parts)
+    Console().print(table)
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Returns:
+        0 done, 1 the user's error in one sentence, 2 usage.
+    """
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=errors, show_path=False, show_level=False)],
+    )
+    for noisy in ("lightning_fabric", "lightning", "torch", "matplotlib", "PIL"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        app(expanded(sys.argv[1:] if tokens is None else tokens), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        errors.print(f"Usage: {error}")
+        return 2
+    except UserError as error:
+        errors.print(f"Error: {error}")
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        errors.print("Stopped. `--resume auto` goes on where this one stopped.")
+        return 130
+    return 0
+
+
+def expanded(tokens: Sequence[str]) -> list[str]:
+    """The command line with short flags spelt out."""
+    spelt = []
+    for token in tokens:
+        flag, equals, value = token.partition("=")
+        spelt.append(SHORT_FLAGS.get(flag, flag) + equals + value)
+    return spelt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""A recipe: everything that decides a result, filled from YAML, then from dotted flags; flags win."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ltml_benchmark.errors import UserError
+
+
+class Section(BaseModel):
+    """Frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataConfig(Section):
+    """What is read from the built folder."""
+
+    class_counts: Literal["train", "all"] = "train"
+    """Images that n_i and N are counted on: the training split, or all splits as the authors' release did."""
+    decode_size: int = Field(256, ge=8)
+    """Side in pixels of decoded images; a cache brings its own."""
+    missing_images: Literal["error", "drop"] = "error"
+    """What an image that cannot be found does: stop the run, or leave the split (counted in the manifest)."""
+
+
+class ModelConfig(Section):
+    """Architecture and starting weights."""
+
+    name: str = "resnet50"
+    """`resnet50`, `tiny_cnn`, any torchvision classification name, or `timm:NAME`."""
+    weights: str = "default"
+    """`default` (ImageNet), `none`, or the path of a .safetensors or state-dict file."""
+    neck: Literal["pfc", "none"] = "pfc"
+    """`pfc`: FC 2048-256, batch normalisation, dropout before the head (resnet50 only)."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Dropout of the neck."""
+    frozen_stages: int | None = Field(None, ge=-1, le=4)
+    """ResNet stages that do not learn: -1 none, 0 the stem, 1 stem and layer1; unset: 1 with weights, -1 without."""
+    norm_eval: bool | None = None
+    """Backbone batch normalisation uses its stored statistics; unset: yes with weights, no without."""
+
+
+class LossConfig(Section):
+    """One of the methods."""
+
+    name: str = "bce"
+    """Name in the loss registry; `ltml-benchmark list` prints them."""
+    formulation: Literal["paper", "released"] = "paper"
+    """Equations of the paper, or what the authors' release computes."""
+    parameters: dict[str, float | bool | str] = {}
+    """Keyword arguments of the loss, such as `delta` or `bias_scale`."""
+
+
+class SamplerConfig(Section):
+    """Which images an epoch shows."""
+
+    name: Literal["class-aware", "uniform"] = "class-aware"
+    """Class-aware enhanced re-sampling, or every image once."""
+    reduce: int = Field(4, ge=1)
+    """Divisor of the class-aware epoch length."""
+
+
+class TransformConfig(Section):
+    """Augmentation and normalisation, run on the device."""
+
+    image_size: int = Field(224, ge=8)
+    """Side of the square input in pixels; the aspect is not kept."""
+    photometric: bool = True
+    """Random brightness (+-32) and contrast (0.5-1.5), each with probability 0.5."""
+    crop: float = Field(0.8, gt=0, le=1)
+    """Smallest share of width and of height that a training crop keeps; 1 switches cropping off."""
+    flip: float = Field(0.5, ge=0, le=1)
+    """Probability of a horizontal flip."""
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    """Channel means on the 0-255 scale."""
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    """Channel standard deviations on the 0-255 scale."""
+
+
+class OptimizerConfig(Section):
+    """Steps of the optimizer."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    """Update rule."""
+    lr: float = Field(0.02, gt=0)
+    """Learning rate after warm-up."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Momentum of SGD; first beta of Adam."""
+    weight_decay: float = Field(1e-4, ge=0)
+    """L2 penalty (decoupled in adamw)."""
+    eps: float = Field(1e-8, gt=0)
+    """Denominator term of Adam; the NVUM release uses 0.1."""
+    clip: float = Field(35.0, ge=0)
+    """Largest L2 norm of the gradient; 0 switches clipping off."""
+    accumulate: int = Field(1, ge=1)
+    """Batches per optimizer step."""
+
+
+class ScheduleConfig(Section):
+    """Learning rate over time."""
+
+    name: Literal["step", "cosine", "constant"] = "step"
+    """Shape after warm-up."""
+    warmup_steps: int = Field(500, ge=0)
+    """Steps of linear warm-up; cut to a fifth of the run where the run is short."""
+    warmup_ratio: float = Field(1 / 3, gt=0, le=1)
+    """Share of the learning rate at the first step."""
+    milestones: tuple[int, ...] = (5, 7)
+    """0-based epochs before which the rate is multiplied by `gamma`."""
+    gamma: float = Field(0.1, gt=0, le=1)
+    """Factor at each milestone."""
+
+
+class Recipe(Section):
+    """One training run."""
+
+    name: str = "custom"
+    """Name in tables."""
+    description: str = ""
+    """One line for `ltml-benchmark list`."""
+    paper_row: str = ""
+    """Row of the paper's tables that this recipe stands beside; empty where there is none."""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    transforms: TransformConfig = TransformConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    epochs: int = Field(8, ge=1)
+    """Passes of the sampler."""
+    steps_per_epoch: int = Field(0, ge=0)
+    """Batches in an epoch; 0 takes the sampler's length."""
+    max_steps: int = Field(0, ge=0)
+    """Stop after this many batches in all; 0 runs every epoch."""
+    batch_size: int = Field(32, ge=1)
+    """Images per batch over all processes together."""
+    eval_batch_size: int = Field(128, ge=1)
+    """Images per batch and process when scoring."""
+    seed: int = Field(0, ge=0)
+    """Seed of weights, sampling and augmentation."""
+    precision: Literal["auto", "32", "bf16", "fp16"] = "auto"
+    """Autocast of the model: bf16 on a GPU and 32 elsewhere when auto; losses are always float32."""
+    channels_last: bool = True
+    """Memory layout of images and weights."""
+    compile: bool = False
+    """Compile the model with torch.compile."""
+    deterministic: bool = False
+    """Only deterministic kernels on a GPU (a CPU run is deterministic anyway)."""
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay per step of a moving average of weights and buffers that is then scored and saved; 0: none."""
+    select: Literal["bacc", "auc", "ap", "last"] = "bacc"
+    """Validation metric (Total) that chooses the epoch; `last` keeps the last one."""
+    bootstrap: int = Field(200, ge=0)
+    """Patient-clustered bootstrap replicates of the test scores for the intervals; 0: none."""
+    checkpoint_every: int = Field(500, ge=1)
+    """Batches between checkpoints, besides one after every epoch."""
+    log_every: int = Field(50, ge=1)
+    """Batches between log lines."""
+    workers: int = Field(4, ge=1)
+    """Threads that read and decode images."""
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
+    """Loggers beside JSONL and CSV."""
+
+
+class Suite(Section):
+    """Several recipes, run one after the other."""
+
+    name: str
+    """Name of the suite."""
+    description: str = ""
+    """One line for `ltml-benchmark list`."""
+    recipes: tuple[str, ...]
+    """Recipe names in order."""
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes in the package, sorted."""
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("ltml_benchmark").joinpath("recipes").iterdir()
+        if entry.name.endswith(".yaml")
+    )
+
+
+def read_yaml(path: Path | Any, shown: str) -> dict[str, Any]:
+    """One YAML mapping; duplicate keys and anything but a mapping are errors."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except YAMLError as error:
+        raise UserError(f"{shown} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{shown} holds no mapping of settings; `ltml-benchmark list` names working examples.")
+    return content
+
+
+def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe | Suite:
+    """Read a recipe by name or path, follow its `base`, and lay the overrides on top.
+
+    Args:
+        name: A shipped recipe (`baseline`), or the path of a YAML file.
+        overrides: Nested settings that win over the file.
+
+    Returns:
+        The resolved recipe, or a suite when the file lists `recipes`.
+
+    Raises:
+        UserError: Unknown name, unreadable file, unknown key or a value of the wrong type.
+    """
+    settings, shown = _with_bases(name, ())
+    is_suite = "recipes" in settings
+    settings.setdefault("name", Path(name).stem)
+    try:
+        if is_suite:
+            return Suite.model_validate(settings)
+        return Recipe.model_validate(merge(settings, overrides or {}))
+    except ValidationError as error:
+        raise UserError(f"{shown}: {explain(error)}") from error
+
+
+def _with_bases(name: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    if name in seen:
+        raise UserError(f"The recipes {' -> '.join((*seen, name))} are based on each other; remove one `base:`.")
+    if Path(name).suffix in {".yaml", ".yml"}:
+        if not Path(name).is_file():
+            raise UserError(f"The recipe file {name} was not found; `ltml-benchmark list` prints the shipped ones.")
+        settings, shown = read_yaml(Path(name), name), name
+    elif name in shipped_recipes():
+        settings, shown = read_yaml(files("ltml_benchmark").joinpath("recipes", f"{name}.yaml"), f"Recipe {name}"), name
+    else:
+        raise UserError(f"There is no recipe `{name}`; choose {', '.join(shipped_recipes())} or a .yaml file.")
+    base = settings.pop("base", None)
+    if base is None:
+        return settings, shown
+    return merge(_with_bases(str(base), (*seen, name))[0], settings), shown
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings of both, `above` winning key by key."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def explain(error: ValidationError) -> str:
+    """The first few complaints of pydantic in one line, by dotted key."""
+    parts = []
+    for item in error.errors()[:3]:
+        key = ".".join(str(part) for part in item["loc"])
+        parts.append(f"`{key}` is no setting" if item["type"] == "extra_forbidden" else f"`{key}`: {item['msg']}")
+    return "; ".join(parts) + "."
+
+
+def dump_yaml(settings: Mapping[str, Any]) -> str:
+    """Settings as YAML text, keys in their own order."""
+    from io import StringIO
+
+    writer: Any = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False
+    writer.width = 1000
+    text = StringIO()
+    writer.dump(dict(settings), text)
+    return text.getvalue()

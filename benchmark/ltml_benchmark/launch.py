@@ -1,0 +1,107 @@
+"""From a recipe's name and some flags to finished runs: suites, seeds, what is finished already."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ltml_benchmark.config import Recipe, Suite, dump_yaml, load_recipe
+from ltml_benchmark.data import GROUPS, Folder, open_folder
+from ltml_benchmark.errors import UserError
+from ltml_benchmark.runrecord import is_finished
+
+logger = logging.getLogger(__name__)
+
+
+def planned_runs(name: str, overrides: Mapping[str, Any], out: Path, seeds: int) -> list[tuple[Path, Recipe]]:
+    """Run folders and recipes that a command line stands for.
+
+    One seed of one recipe is `out` itself; a suite adds a folder per recipe, several seeds one per seed.
+
+    Raises:
+        UserError: Unknown recipe or setting, or fewer than one seed.
+    """
+    if seeds < 1:
+        raise UserError(f"--seeds is {seeds}; it counts runs, so give 1 or more.")
+    loaded = load_recipe(name, overrides)
+    recipes = [load_recipe(part, overrides) for part in loaded.recipes] if isinstance(loaded, Suite) else [loaded]
+    plan: list[tuple[Path, Recipe]] = []
+    for recipe in recipes:
+        if isinstance(recipe, Suite):
+            raise UserError(f"The suite {name} lists the suite {recipe.name}; list recipes instead.")
+        folder = out / recipe.name if isinstance(loaded, Suite) else out
+        for offset in range(seeds):
+            seed = recipe.seed + offset
+            plan.append((folder / f"seed-{seed}" if seeds > 1 else folder, recipe.model_copy(update={"seed": seed})))
+    return plan
+
+
+def run_recipe(
+    name: str,
+    overrides: Mapping[str, Any],
+    data: Path,
+    out: Path,
+    images: Path | None = None,
+    seeds: int = 1,
+    resume: str | None = None,
+    device: str = "auto",
+    devices: int = 1,
+) -> list[Path]:
+    """Train everything that a command line stands for, one run after the other.
+
+    With `resume="auto"` finished runs are skipped and the unfinished one goes on.
+
+    Returns:
+        The run folders.
+    """
+    from ltml_benchmark.train import train
+
+    plan = planned_runs(name, overrides, out, seeds)
+    if len(plan) > 1 and resume not in (None, "auto"):
+        raise UserError(f"--resume {resume} is the state of one run, but this command makes {len(plan)}; use auto.")
+    for folder, recipe in plan:
+        if resume == "auto" and is_finished(folder):
+            logger.info("%s is finished", folder)
+            continue
+        if len(plan) > 1:
+            logger.info("%s, seed %d -> %s", recipe.name, recipe.seed, folder)
+        train(recipe, data, folder, images, device, devices, resume)
+    return [folder for folder, _ in plan]
+
+
+def describe(name: str, overrides: Mapping[str, Any], data: Path, images: Path | None, seeds: int = 1) -> str:
+    """What a command line would do: resolved recipes, data and steps, without torch."""
+    folder = open_folder(data)
+    parts = [data_summary(folder, images)]
+    for path, recipe in planned_runs(name, overrides, Path("RUN"), seeds):
+        batches = epoch_images(recipe, folder) // recipe.batch_size
+        if recipe.steps_per_epoch:
+            batches = min(batches, recipe.steps_per_epoch)
+        total = batches * recipe.epochs
+        total = min(total, recipe.max_steps) if recipe.max_steps else total
+        parts.append(
+            f"# {path}: {batches} batches an epoch, {total} in all, {total * recipe.batch_size} images shown\n"
+            + dump_yaml(recipe.model_dump(mode="json"))
+        )
+    return "\n".join(parts)
+
+
+def epoch_images(recipe: Recipe, folder: Folder) -> int:
+    """Images in one epoch of the recipe's sampler."""
+    split = folder.splits["train"]
+    if recipe.sampler.name == "uniform":
+        return len(split)
+    counts = split.target.sum(axis=0)
+    return int(counts.max(initial=0)) * int((counts > 0).sum()) // recipe.sampler.reduce
+
+
+def data_summary(folder: Folder, images: Path | None) -> str:
+    """Splits, labels and groups in a few comment lines."""
+    counts, _ = folder.class_counts("train")
+    rows = ", ".join(f"{name} {len(split)}" for name, split in folder.splits.items())
+    lines = [f"# data {folder.path}: {rows}; manifest {folder.manifest_sha256[:12]}"]
+    lines.append(f"# pixels from {images if images is not None else 'the image column'}")
+    for group in GROUPS:
+        names = [f"{folder.labels[place]} ({counts[place]})" for place in folder.groups[group]]
+        lines.append(f"# {group} ({len(names)}): {', '.join(names) or 'no class'}")
+    return "\n".join(lines)

@@ -1,0 +1,138 @@
+"""Where numbers go while a run trains: JSONL and CSV always, other loggers when asked."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ltml_benchmark.extras import needs_extra
+
+Scalars = Mapping[str, float | int | str]
+
+
+class Logger(Protocol):
+    """What every logger can do."""
+
+    def log(self, event: str, step: int, values: Scalars) -> None:
+        """Record scalars of an event (`step` or `epoch`) after this many batches."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release."""
+        ...
+
+
+class FileLogger:
+    """`metrics.jsonl` with every event and `metrics.csv` with the epochs.
+
+    When a run resumes, lines of steps that will be run again are dropped first.
+    """
+
+    def __init__(self, out: Path, resumed_at: int = 0) -> None:
+        self.jsonl = out / "metrics.jsonl"
+        self.csv = out / "metrics.csv"
+        lines = self.jsonl.read_text("utf-8").splitlines() if self.jsonl.is_file() else []
+        self.kept = [line for line in lines if _step_of(line) <= resumed_at] if resumed_at else []
+        self.jsonl.write_text("".join(f"{line}\n" for line in self.kept), "utf-8")
+        self.epochs = [entry for entry in map(json.loads, self.kept) if entry["event"] == "epoch"]
+
+    def log(self, event: str, step: int, values: Scalars) -> None:
+        """Append a line; NaN becomes null."""
+        entry = {"event": event, "step": step, **{key: _plain(value) for key, value in values.items()}}
+        with self.jsonl.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        if event == "epoch":
+            self.epochs.append(entry)
+            with self.csv.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(self.epochs[-1]), extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(self.epochs)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class TensorBoardLogger:
+    """Event files under `tensorboard/` in the run folder."""
+
+    def __init__(self, out: Path, name: str, settings: Mapping[str, Any]) -> None:
+        with needs_extra("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+        self.writer: Any = SummaryWriter(str(out / "tensorboard"))
+
+    def log(self, event: str, step: int, values: Scalars) -> None:
+        """Numbers as scalars `event/name`."""
+        for key, value in values.items():
+            if not isinstance(value, str):
+                self.writer.add_scalar(f"{event}/{key}", value, step)
+
+    def close(self) -> None:
+        """Write what is buffered."""
+        self.writer.close()
+
+
+class WandbLogger:
+    """A Weights & Biases run; `WANDB_MODE=offline` needs no account."""
+
+    def __init__(self, out: Path, name: str, settings: Mapping[str, Any]) -> None:
+        with needs_extra("wandb"):
+            import wandb
+        self.run: Any = wandb.init(project="ltml-benchmark", name=name, dir=str(out), config=dict(settings))
+
+    def log(self, event: str, step: int, values: Scalars) -> None:
+        """Values as `event/name`."""
+        self.run.log({f"{event}/{key}": value for key, value in values.items()}, step=step)
+
+    def close(self) -> None:
+        """End the run."""
+        self.run.finish()
+
+
+class MlflowLogger:
+    """An MLflow run at the tracking URI of the environment, or under `mlruns/` in the run folder."""
+
+    def __init__(self, out: Path, name: str, settings: Mapping[str, Any]) -> None:
+        with needs_extra("mlflow"):
+            import mlflow
+        import os
+
+        self.mlflow: Any = mlflow
+        if "MLFLOW_TRACKING_URI" not in os.environ:
+            mlflow.set_tracking_uri(f"sqlite:///{(out / 'mlflow.db').absolute()}")
+        mlflow.set_experiment("ltml-benchmark")
+        mlflow.start_run(run_name=name)
+        mlflow.log_params({key: str(value)[:500] for key, value in settings.items()})
+
+    def log(self, event: str, step: int, values: Scalars) -> None:
+        """Numbers as `event.name`."""
+        numbers = {f"{event}.{key}": float(value) for key, value in values.items() if not isinstance(value, str)}
+        self.mlflow.log_metrics(numbers, step=step)
+
+    def close(self) -> None:
+        """End the run."""
+        self.mlflow.end_run()
+
+
+def make_loggers(
+    names: tuple[str, ...], out: Path, run: str, settings: Mapping[str, Any], resumed_at: int
+) -> list[Logger]:
+    """The file logger and those that the recipe names."""
+    makers: dict[str, Callable[[Path, str, Mapping[str, Any]], Logger]] = {
+        "tensorboard": TensorBoardLogger,
+        "wandb": WandbLogger,
+        "mlflow": MlflowLogger,
+    }
+    return [FileLogger(out, resumed_at), *(makers[name](out, run, settings) for name in names)]
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError):  # a line cut short by a kill
+        return math.inf
+
+
+def _plain(value: float | int | str) -> float | int | str | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

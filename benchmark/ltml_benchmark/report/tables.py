@@ -1,0 +1,173 @@
+"""Tables of runs as Markdown, LaTeX or CSV, with the paper's numbers beside ours when asked."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+import numpy as np
+
+from ltml_benchmark.config import read_yaml
+from ltml_benchmark.errors import UserError
+from ltml_benchmark.report.runs import RunResult
+
+Form = Literal["md", "latex", "csv"]
+COLUMNS = ("total", "head", "medium", "tail")
+METRICS = ("bacc", "auc")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table, numbers in percent."""
+
+    name: str
+    origin: str
+    """`ours`, or `paper`."""
+    seeds: int
+    mean: dict[str, list[float]]
+    """Metric -> Total, Head, Medium, Tail; NaN where undefined."""
+    deviation: dict[str, list[float]] | None
+    """Standard deviation over seeds, where there are several."""
+
+
+def paper() -> dict[str, Any]:
+    """The paper's tables as data."""
+    return read_yaml(files("ltml_benchmark").joinpath("report", "paper.yaml"), "report/paper.yaml")
+
+
+def rows_of(runs: Sequence[RunResult], metrics: Sequence[str] = METRICS) -> list[Row]:
+    """One row per recipe and data set, seeds averaged, in the order given."""
+    grouped: dict[tuple[str, str], list[RunResult]] = {}
+    for run in runs:
+        grouped.setdefault((run.name, run.data_sha256), []).append(run)
+    several = len({data for _, data in grouped}) > 1
+    rows = []
+    for (name, _), members in grouped.items():
+        values = {
+            metric: np.array([[100 * run.summary(metric, column) for column in COLUMNS] for run in members])
+            for metric in metrics
+        }
+        rows.append(
+            Row(
+                name=f"{name} on {members[0].data_name}" if several else name,
+                origin="ours",
+                seeds=len(members),
+                mean={metric: value.mean(axis=0).tolist() for metric, value in values.items()},
+                deviation=None
+                if len(members) == 1
+                else {metric: value.std(axis=0, ddof=1).tolist() for metric, value in values.items()},
+            )
+        )
+    return rows
+
+
+def rows_like(runs: Sequence[RunResult], like: str) -> list[Row]:
+    """The paper's rows in its order, each followed by our runs of the same method.
+
+    Raises:
+        UserError: Unknown table.
+    """
+    content = paper()
+    if like not in content["tables"]:
+        raise UserError(f"There is no table `{like}` of the paper; choose {' or '.join(content['tables'])}.")
+    rows: list[Row] = []
+    for name in content["tables"][like]["rows"]:
+        printed = content["rows"][name]
+        rows.append(Row(name, "paper", 1, {metric: printed[metric] for metric in METRICS}, None))
+        rows += rows_of([run for run in runs if run.paper_row == name])
+    return rows
+
+
+def table_of_runs(runs: Sequence[RunResult], like: str | None = None, form: Form = "md") -> str:
+    """The finished table.
+
+    Args:
+        runs: Results, from `read_runs`.
+        like: `table1` or `table2` to print the paper's numbers beside ours.
+        form: Markdown, LaTeX (booktabs) or CSV.
+
+    Returns:
+        Text that ends in a note on what the numbers are, except for CSV.
+    """
+    rows = rows_like(runs, like) if like else rows_of(runs)
+    if form == "csv":
+        return _csv(rows)
+    header = ["method", "numbers", *(f"{metric.upper()} {c.capitalize()}" for metric in METRICS for c in COLUMNS)]
+    body = [[row.name, _origin(row), *_cells(row, form)] for row in rows]
+    text = _latex(header, body) if form == "latex" else _markdown(header, body)
+    return text + "\n" + "\n".join(("% " if form == "latex" else "") + note for note in _notes(runs, like)) + "\n"
+
+
+def _origin(row: Row) -> str:
+    if row.origin == "paper":
+        return "paper"
+    return f"ours, {row.seeds} seeds" if row.seeds > 1 else "ours"
+
+
+def _cells(row: Row, form: Form) -> list[str]:
+    cells = []
+    for metric in METRICS:
+        for place, value in enumerate(row.mean[metric]):
+            sign = r"$\pm$" if form == "latex" else "±"
+            spread = "" if row.deviation is None else f" {sign} {row.deviation[metric][place]:.2f}"
+            cells.append("-" if np.isnan(value) else f"{value:.2f}{spread}")
+    return cells
+
+
+def _markdown(header: list[str], body: list[list[str]]) -> str:
+    widths = [max(len(line[place]) for line in [header, *body]) for place in range(len(header))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in [header, *body]
+    ]
+    rule = "| " + " | ".join("-" * width for width in widths) + " |"
+    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
+
+
+def _latex(header: list[str], body: list[list[str]]) -> str:
+    lines = [r"\begin{tabular}{ll" + "r" * (len(header) - 2) + "}", r"\toprule"]
+    lines.append(" & ".join(header) + r" \\")
+    lines.append(r"\midrule")
+    lines += [" & ".join(cell.replace("%", r"\%").replace("_", r"\_") for cell in line) + r" \\" for line in body]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [f"{metric}_{column}" for metric in METRICS for column in COLUMNS]
+    writer.writerow(["method", "numbers", "seeds", *names, *(f"{name}_sd" for name in names)])
+    for row in rows:
+        means = [value for metric in METRICS for value in row.mean[metric]]
+        spread = (
+            [value for metric in METRICS for value in row.deviation[metric]]
+            if row.deviation
+            else [float("nan")] * len(means)
+        )
+        writer.writerow(
+            [row.name, row.origin, row.seeds, *("" if np.isnan(v) else f"{v:.4f}" for v in [*means, *spread])]
+        )
+    return text.getvalue()
+
+
+def _notes(runs: Sequence[RunResult], like: str | None) -> list[str]:
+    notes = [
+        "Percent. BACC at a score of 0.5. Total, Head, Medium and Tail are means over classes with a defined value."
+    ]
+    if any(run.seeds_differ(other) for run in runs for other in runs):
+        notes.append("± is the standard deviation over seeds.")
+    undefined = sorted({f"{run.name}: {n}" for run in runs if (n := run.undefined("auc"))})
+    if undefined:
+        notes.append(
+            f"Classes without a defined value in the test split, left out of the means: {'; '.join(undefined)}."
+        )
+    if like:
+        content = paper()
+        notes.append(
+            f"Rows marked paper are printed numbers ({content['source']}), obtained on other data ({content['data']})."
+        )
+    shas = sorted({run.data_sha256[:12] for run in runs})
+    notes.append(f"Our data: manifest {', '.join(shas) or 'none'}.")
+    return notes

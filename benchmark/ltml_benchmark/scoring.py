@@ -1,0 +1,91 @@
+"""Scores of one split as the content of `metrics.json`: metrics, best thresholds, intervals."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltml_benchmark.data import Folder, Split
+from ltml_benchmark.metrics import Evaluation, bootstrap, evaluate
+from ltml_benchmark.metrics.bootstrap import BOOTSTRAPPED
+
+METRICS_FORMAT = "ltml-benchmark-metrics/1"
+THRESHOLD = 0.5
+LEVEL = 0.95
+
+Scores = NDArray[np.float32] | NDArray[np.float64]
+
+
+def evaluate_split(
+    scores: Scores, split: Split, folder: Folder, threshold: float | NDArray[np.float64] = THRESHOLD
+) -> Evaluation:
+    """Metrics of (N, C) probabilities against the split's labels."""
+    return evaluate(scores, split.target, folder.groups, threshold)
+
+
+def selection_value(result: Evaluation, select: str, epoch: int) -> float:
+    """What the choice of the epoch maximises: a Total on validation, or the epoch itself for `last`."""
+    return float(epoch) if select == "last" else result.mean(select)
+
+
+def epoch_scalars(result: Evaluation) -> dict[str, float]:
+    """`bacc_total`, `bacc_head` ... `ap_tail` for the logs."""
+    return {f"{metric}_{group}": result.mean(metric, group) for metric in BOOTSTRAPPED for group in result.groups}
+
+
+def metrics_content(
+    scores: Scores,
+    split: Split,
+    folder: Folder,
+    thresholds: NDArray[np.float64] | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Everything that tables and the report need to know about one set of predictions.
+
+    Args:
+        scores: (N, C) probabilities.
+        split: Rows in the order of `scores`.
+        folder: Labels and groups.
+        thresholds: (C,) thresholds that were best on validation, where known.
+        replicates: Bootstrap replicates over patients; 0 leaves intervals out.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        Content of `metrics.json`; undefined values are NaN or None.
+    """
+    names = list(folder.labels)
+    content: dict[str, Any] = {
+        "format": METRICS_FORMAT,
+        "split": split.name,
+        "images": len(split),
+        "patients": len(np.unique(split.subject)),
+        "data": folder.manifest_sha256,
+        "labels": names,
+        "threshold": THRESHOLD,
+        **evaluate_split(scores, split, folder).to_dict(names),
+    }
+    if thresholds is not None:
+        best = evaluate_split(scores, split, folder, thresholds).to_dict(names)
+        content["best_threshold"] = best
+    if replicates:
+        content["intervals"] = _intervals(scores, split, folder, replicates, seed)
+    return content
+
+
+def _intervals(scores: Scores, split: Split, folder: Folder, replicates: int, seed: int) -> Mapping[str, Any]:
+    drawn = bootstrap(scores, split.target, split.subject, replicates, groups=folder.groups, level=LEVEL, seed=seed)
+    by_class = {metric: drawn.by_class(metric) for metric in BOOTSTRAPPED}
+    return {
+        "level": LEVEL,
+        "replicates": replicates,
+        "unit": "patient",
+        "classes": {
+            name: {metric: bounds[place].tolist() for metric, bounds in by_class.items()}
+            for place, name in enumerate(folder.labels)
+        },
+        "groups": {
+            group: {metric: list(drawn.of_group(metric, group)) for metric in BOOTSTRAPPED} for group in drawn.groups
+        },
+    }

@@ -1,0 +1,112 @@
+"""Labels that others gave, beside ours or in their place: the official ones and a radiologist's."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ltml_dataset.job import Job
+from ltml_dataset.official import (
+    NOT_MENTIONED,
+    Agreement,
+    GivenLabels,
+    States,
+    compare_labels,
+    merge_labels,
+    read_given_labels,
+)
+from ltml_dataset.records import Assertion
+from ltml_dataset.schema import NO_FINDING
+from ltml_dataset.studies import Studies
+from ltml_lexicons.choose import choose_labels
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Studies after others had their say."""
+
+    studies: Studies
+    agreement: list[Agreement]
+    """Our labels against the official ones, over the studies that both have."""
+    notes: list[str]
+
+
+def merge_given_labels(job: Job, studies: Studies) -> Merged:
+    """Compare with the official labels and use them where the job says so; then let the radiologist's labels win.
+
+    After official labels come in, positive labels make their parents positive again, and `No Finding` does not stand
+    beside a finding. What a radiologist decided is changed by no rule.
+
+    Raises:
+        UserError: A file cannot be used.
+    """
+    names = (*studies.label_names, NO_FINDING)
+    agreement: list[Agreement] = []
+    notes: list[str] = []
+    official = _given(job, "official_labels", studies)
+    if official is not None:
+        agreement = compare_labels(studies.states, official, names)
+        notes.append(_coverage("official labels", official, len(studies)))
+        if job.config.common_labels == "official":
+            states, _ = merge_labels(studies.states, official)
+            if job.config.parents:
+                raise_parents(states, parent_columns(job.config.label_set, job.config.profile == "paper"))
+            drop_false_no_finding(states, names)
+            studies = replace(studies, states=states, is_labelled=studies.is_labelled | _speaks(official))
+    gold = _given(job, "gold", studies)
+    if gold is not None:
+        notes.append(_coverage("gold labels", gold, len(studies)))
+        states, decided = merge_labels(studies.states, gold)
+        is_labelled = studies.is_labelled | _speaks(gold)
+        studies = replace(studies, states=states, is_labelled=is_labelled, is_verified=decided[:, :-1])
+    return Merged(studies, agreement, notes)
+
+
+def parent_columns(label_set: str, is_paper: bool) -> list[tuple[int, int]]:
+    """(child, parent) column pairs of a label set, children of children first."""
+    chosen = choose_labels(label_set)
+    column_of = {label.id: column for column, label in enumerate(chosen.labels)}
+    pairs: list[tuple[int, int]] = []
+
+    def climb(child: int, label_id: str) -> None:
+        label = chosen.lexicon.labels[label_id]
+        for parent in [*label.parents, *(label.paper_parents if is_paper else [])]:
+            if parent in column_of:
+                pairs.append((child, column_of[parent]))
+            climb(child, parent)
+
+    for label in chosen.labels:
+        climb(column_of[label.id], label.id)
+    return pairs
+
+
+def raise_parents(states: States, pairs: list[tuple[int, int]]) -> None:
+    """Make the parents of positive labels positive, in place."""
+    for child, parent in pairs:
+        states[states[:, child] == Assertion.POSITIVE, parent] = Assertion.POSITIVE
+
+
+def drop_false_no_finding(states: States, names: tuple[str, ...]) -> None:
+    """Blank `No Finding` (last column) where a finding other than Support Devices is positive, in place."""
+    findings = [column for column, name in enumerate(names) if name not in (NO_FINDING, "Support Devices")]
+    has_finding = (states[:, findings] == Assertion.POSITIVE).any(axis=1)
+    states[has_finding & (states[:, -1] == Assertion.POSITIVE), -1] = NOT_MENTIONED
+
+
+def _given(job: Job, option: str, studies: Studies) -> GivenLabels | None:
+    if option not in job.files:
+        return None
+    role = {"official_labels": "official labels", "gold": "gold labels"}[option]
+    return read_given_labels(role, job.files[option], studies.study_ids, (*studies.label_names, NO_FINDING))
+
+
+def _speaks(given: GivenLabels) -> npt.NDArray[np.bool_]:
+    """(N,): the file says something of the study."""
+    speaks: npt.NDArray[np.bool_] = (given.states != NOT_MENTIONED).any(axis=1)
+    return speaks
+
+
+def _coverage(what: str, given: GivenLabels, n_studies: int) -> str:
+    n_covered = int(np.count_nonzero(given.has_study))
+    other = f"; {given.n_unknown:,} rows belong to no report here" if given.n_unknown else ""
+    return f"The {what} cover {n_covered:,} of {n_studies:,} studies{other}."

@@ -1,0 +1,114 @@
+"""The main job from end to end.
+
+reports -> sections -> sentences -> mentions -> assertions -> study labels -> image labels -> splits -> Parquet + card
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ltml_dataset.config import BuildConfig
+from ltml_dataset.dealing import split_images
+from ltml_dataset.export.hub import push_to_hub
+from ltml_dataset.export.manifest import Manifest
+from ltml_dataset.folder import write_data_set
+from ltml_dataset.images import ImageRows, list_images, read_metadata
+from ltml_dataset.job import Job, open_job
+from ltml_dataset.merging import merge_given_labels
+from ltml_dataset.progress import progress_bar
+from ltml_dataset.runners import run
+from ltml_dataset.runners.local import n_cores
+from ltml_dataset.shards import LabelPartition, forget
+from ltml_dataset.studies import Studies, collect_studies
+
+
+def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
+    """Build a data set folder from reports.
+
+    Args:
+        config: What to build from what; `reports` and `out` must be set.
+        show_progress: Show bars on the error stream if that is a terminal.
+
+    Raises:
+        UserError: An input is missing or not what it should be, or the output cannot be written.
+    """
+    clock = Clock()
+    with clock.stage("open"):
+        job = open_job(config)
+    with clock.stage("label"):
+        label_reports(job, show_progress=show_progress)
+    with clock.stage("aggregate"):
+        merged = merge_given_labels(job, read_studies(job))
+        images = find_images(job, merged.studies)
+    with clock.stage("split"):
+        targets = merged.studies.targets(job.config.uncertain)
+        split = split_images(job, merged.studies, images, targets)
+    with clock.stage("write"):
+        manifest = write_data_set(job, merged, images, targets, split)
+    if job.config.push_to_hub is not None:
+        with clock.stage("upload"):
+            push_to_hub(job.out, job.config.push_to_hub, credentialed=job.source.credentialed)
+    return Built(job.out, manifest, clock.seconds)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished data set."""
+
+    out: Path
+    manifest: Manifest
+    seconds: dict[str, float]
+    """Wall time of each stage."""
+
+
+def label_reports(job: Job, *, show_progress: bool = False) -> None:
+    """Label what no earlier call has labelled, into the cache of the output folder."""
+    if job.config.force:
+        forget(job.shards)
+    todo = job.todo
+    workers = job.config.workers or n_cores()
+    if job.config.runner == "local":
+        workers = max(1, min(workers, len(todo)))
+    work = LabelPartition(job.source, job.labeler, job.shards)
+    with progress_bar("Labeling", sum(partition.rows for partition in todo), show=show_progress) as advance:
+        for done in run(work, todo, runner=job.config.runner, workers=workers) if todo else ():
+            advance(done.n_reports)
+
+
+def read_studies(job: Job) -> Studies:
+    """Labels of all reports, from the shards."""
+    tables = [job.shards.labels(partition.index) for partition in job.partitions]
+    return collect_studies(tables, job.labeler.label_names)
+
+
+def find_images(job: Job, studies: Studies) -> ImageRows:
+    """Images of the labelled studies by the metadata; without them one row per study, named as its report."""
+    if "metadata" in job.files:
+        metadata = read_metadata(job.files["metadata"])
+        views, one_per_study = job.config.views or "frontal", bool(job.config.one_per_study)
+        images = list_images(metadata, studies.study_ids, views, one_per_study=one_per_study)
+    else:
+        missing = pa.nulls(len(studies), pa.string())
+        rows = pa.table({"image_id": studies.report_ids, "view": missing, "image_path": missing})
+        images = ImageRows(rows, np.arange(len(studies)), n_without_report=0, n_other_view=0, n_studies_without_image=0)
+    is_usable = studies.is_labelled[images.study_rows]
+    return replace(images, rows=images.rows.filter(pa.array(is_usable)), study_rows=images.study_rows[is_usable])
+
+
+@dataclass
+class Clock:
+    """Wall time of named stages."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start

@@ -1,0 +1,188 @@
+"""Labels and mentions of one partition of reports, kept on disk: what a killed run does not have to do again.
+
+A shard is two Arrow files below `DIR/.cache/KEY/`, memory-mapped when read. The key changes with the reports, the
+lexicon and every option that decides labels, and with nothing else: another split reuses the shards, another word
+does not.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ltml_dataset import __version__
+from ltml_dataset.errors import UserError
+from ltml_dataset.export.manifest import InputFile
+from ltml_dataset.export.parquet import replacing, writing
+from ltml_dataset.labeling.labeler import Labeler
+from ltml_dataset.records import Skip
+from ltml_dataset.schema import EVIDENCE_SCHEMA
+from ltml_dataset.sources import Partition, Source, not_utf8
+
+REPORTS_PER_SHARD = 4096
+_DETAILS = b"ltml"
+_CODED = {"label", "section", "phrase", "phrase_source", "cue", "rule"}
+"""Columns of mentions with few distinct values, kept as codes."""
+
+
+@dataclass(frozen=True)
+class ShardDone:
+    """What is known of one finished shard."""
+
+    index: int
+    n_reports: int
+    n_mentions: int
+    n_not_utf8: int
+    """Reports that were not UTF-8 and were read as Windows-1252."""
+    skips: tuple[Skip, ...]
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The shards of one labeling."""
+
+    folder: Path
+
+    def labels_path(self, index: int) -> Path:
+        """Ids and states, one row per report; written last, so that it stands for the whole shard."""
+        return self.folder / f"{index:06d}.labels.arrow"
+
+    def mentions_path(self, index: int) -> Path:
+        """Evidence without text; `row` counts within the shard."""
+        return self.folder / f"{index:06d}.mentions.arrow"
+
+    def done(self, index: int) -> ShardDone | None:
+        """What a shard holds, or None while it is missing or broken."""
+        try:
+            with pa.memory_map(str(self.labels_path(index))) as stream:
+                details = json.loads(pa.ipc.open_file(stream).schema.metadata[_DETAILS])
+            with pa.memory_map(str(self.mentions_path(index))) as stream:
+                pa.ipc.open_file(stream)
+        except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
+            return None
+        skips = tuple(Skip(*skip) for skip in details["skips"])
+        return ShardDone(index, details["n_reports"], details["n_mentions"], details["n_not_utf8"], skips)
+
+    def labels(self, index: int) -> pa.Table:
+        """`report_id`, `subject_id`, `study_id`, one int8 column per class, `No Finding`."""
+        return _read(self.labels_path(index))
+
+    def mentions(self, index: int) -> pa.Table:
+        """`row`, then the evidence columns that hold no id and no text."""
+        return _read(self.mentions_path(index))
+
+
+@dataclass(frozen=True)
+class LabelPartition:
+    """The work of one worker: read a partition, judge it, write its shard. Picklable, and the same on every machine."""
+
+    source: Source
+    labeler: Labeler
+    shards: Shards
+
+    def __call__(self, partition: Partition) -> ShardDone:
+        """Write the shard of one partition.
+
+        Raises:
+            UserError: The cache cannot be written.
+        """
+        reports, skips = self.source.read(partition)
+        labels, evidence = self.labeler.judge_batch(reports)
+        states = [labels.column(name) for name in labels.schema.names[1:]]
+        ids = [reports.column(name) for name in ("report_id", "subject_id", "study_id")]
+        names = ["report_id", "subject_id", "study_id", *labels.schema.names[1:]]
+        details: dict[str, Any] = {
+            "n_reports": reports.num_rows,
+            "n_mentions": evidence.num_rows,
+            "n_not_utf8": len(not_utf8(reports)),
+            "skips": [[skip.input, skip.reason] for skip in skips],
+        }
+        _write(_coded(evidence), self.shards.mentions_path(partition.index))
+        table = pa.Table.from_arrays([*ids, *states], names)
+        _write(table.replace_schema_metadata({_DETAILS: json.dumps(details)}), self.shards.labels_path(partition.index))
+        return ShardDone(partition.index, reports.num_rows, evidence.num_rows, details["n_not_utf8"], tuple(skips))
+
+
+def open_shards(
+    out: Path, inputs: Sequence[InputFile], labeler: Labeler, columns: dict[str, object], *, force: bool = False
+) -> Shards:
+    """The cache of a labeling below the output folder.
+
+    Args:
+        out: Output folder of the build.
+        inputs: Files of reports, hashed.
+        labeler: Decides the labels; its fingerprint is part of the key.
+        columns: Options that decide how the reports are read.
+        force: Forget what is there.
+    """
+    what = {
+        "reports": [[file.bytes, file.sha256] for file in inputs],
+        "labeler": labeler.fingerprint,
+        "columns": columns,
+        "rows": REPORTS_PER_SHARD,
+        "version": __version__,
+    }
+    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    shards = Shards(out / ".cache" / key)
+    if force:
+        forget(shards)
+    return shards
+
+
+def forget(shards: Shards) -> None:
+    """Delete the shards of one labeling."""
+    with writing(shards.folder):
+        for path in shards.folder.glob("*") if shards.folder.is_dir() else ():
+            path.unlink()
+
+
+def forget_others(shards: Shards) -> None:
+    """Delete the shards of earlier labelings in the same folder."""
+    for folder in shards.folder.parent.iterdir():
+        if folder != shards.folder and folder.is_dir():
+            forget(Shards(folder))
+            folder.rmdir()
+
+
+def require(shards: Shards, n_shards: int) -> Iterator[ShardDone]:
+    """All shards in order.
+
+    Raises:
+        UserError: One is missing.
+    """
+    for index in range(n_shards):
+        done = shards.done(index)
+        if done is None:
+            raise UserError(
+                f"`{shards.labels_path(index)}` is missing or broken: repeat the build, which labels what is missing."
+            )
+        yield done
+
+
+def _coded(evidence: pa.RecordBatch) -> pa.Table:
+    """Evidence without id and text, repeated words as codes."""
+    names = ["row", *(name for name in EVIDENCE_SCHEMA.names if name not in ("report_id", "text"))]
+    columns = []
+    for name in names:
+        column = evidence.column(name)
+        if name in _CODED and not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
+        columns.append(column)
+    return pa.Table.from_arrays(columns, names)
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    with (
+        replacing(path) as unfinished,
+        pa.OSFile(str(unfinished), "wb") as stream,
+        pa.ipc.new_file(stream, table.schema) as writer,
+    ):
+        writer.write_table(table)
+
+
+def _read(path: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
