@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.sources.mimic_tables import FILES, plain_ids, read_columns, read_split
+from ltml_dataset.sources.mimic_tables import FILES, plain_ids, read_columns
 
 Views = Literal["frontal", "all", "paper"]
 
@@ -151,24 +151,3 @@ def list_images(
         n_other_view=int(has_report.sum()) - len(chosen),
         n_studies_without_image=len(study_ids) - len(np.unique(studies[chosen])),
     )
-
-
-def official_split(path: Path, image_ids: pa.ChunkedArray) -> npt.NDArray[np.str_]:
-    """(n,) official split of images in our words; study-level rows without images cannot be split so.
-
-    Args:
-        path: `mimic-cxr-2.0.0-split.csv.gz`, unpacked or not, or a folder that holds it.
-        image_ids: (n,) images.
-
-    Raises:
-        UserError: An image is not in the file.
-    """
-    table = read_split(path)
-    rows = pc.index_in(image_ids, value_set=table["image_id"].combine_chunks())
-    if rows.null_count:
-        raise UserError(
-            f"{rows.null_count} of {len(rows)} images are not in `{path}`; --official-split needs --metadata of the "
-            "same release."
-        )
-    taken = table["split"].combine_chunks().take(rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows)
-    return np.asarray(taken.to_pylist(), dtype=np.str_)

@@ -43,6 +43,9 @@ def merge_given_labels(job: Job, studies: Studies) -> Merged:
     names = (*studies.label_names, NO_FINDING)
     agreement: list[Agreement] = []
     notes: list[str] = []
+    if studies.subject_ids.null_count:
+        n_unknown = studies.subject_ids.null_count
+        notes.append(f"The patients of {n_unknown:,} reports are unknown; each counts as a patient of its own.")
     official = _given(job, "official_labels", studies)
     if official is not None:
         agreement = compare_labels(studies.states, official, names)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.dealing import split_images
@@ -43,7 +44,7 @@ def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
     with clock.stage("label"):
         label_reports(job, show_progress=show_progress)
     with clock.stage("aggregate"):
-        merged = merge_given_labels(job, read_studies(job))
+        merged = merge_given_labels(job, name_patients(job, read_studies(job)))
         images = find_images(job, merged.studies)
     with clock.stage("split"):
         targets = merged.studies.targets(job.config.uncertain)
@@ -84,6 +85,14 @@ def read_studies(job: Job) -> Studies:
     """Labels of all reports, from the shards."""
     tables = [job.shards.labels(partition.index) for partition in job.partitions]
     return collect_studies(tables, job.labeler.label_names)
+
+
+def name_patients(job: Job, studies: Studies) -> Studies:
+    """Studies with their patients: reports such as `mimic_cxr_sectioned.csv` do not name them, the metadata do."""
+    if studies.subject_ids.null_count == 0 or "metadata" not in job.files:
+        return studies
+    known = read_metadata(job.files["metadata"]).subjects_of(studies.study_ids)
+    return replace(studies, subject_ids=pc.coalesce(studies.subject_ids, known))
 
 
 def find_images(job: Job, studies: Studies) -> ImageRows:

@@ -1,4 +1,4 @@
-"""One process of the test that several processes give what one gives; started by `benchmark/test_losses_distributed.py`."""
+"""One process of `benchmark/test_losses_distributed.py`: several processes give what one gives."""
 
 import sys
 from pathlib import Path

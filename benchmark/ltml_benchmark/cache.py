@@ -3,10 +3,11 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -76,20 +77,20 @@ class ImageCache:
 
 
 def build_cache(
-    sources: Iterable[tuple[str, Path | bytes]],
-    count: int,
+    ids: Sequence[str],
+    sources: Sequence[Path | bytes],
     out: Path,
     size: int = 256,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Decode images into `out`; a repeat call goes on where the last one stopped.
 
     Images that cannot be decoded are named in `cache.json` under `skipped` and are absent for readers.
 
     Args:
-        sources: `image_id` and path or bytes, in a stable order.
-        count: Number of sources.
+        ids: `image_id` of every image.
+        sources: Path or encoded bytes of every image; read in order, once.
         out: Folder to write.
         size: Side in pixels.
         workers: Threads; the number of cores by default.
@@ -99,11 +100,11 @@ def build_cache(
         The content of `cache.json`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    entries = list(sources)
-    identity = hashlib.sha256("\n".join([FORMAT, str(size), *(name for name, _ in entries)]).encode()).hexdigest()
+    count = len(ids)
+    identity = hashlib.sha256("\n".join([FORMAT, str(size), *ids]).encode()).hexdigest()
     finished = out / CACHE_FILE
     if finished.is_file():
-        about: dict[str, object] = json.loads(finished.read_text("utf-8"))
+        about: dict[str, Any] = json.loads(finished.read_text("utf-8"))
         if about.get("identity") == identity:
             return about
         raise UserError(f"{out} holds a cache of other images or another size; give another --out, or delete it.")
@@ -119,9 +120,9 @@ def build_cache(
     done = np.memmap(done_path, dtype=np.uint8, mode="r+", shape=(count,))
     reasons: dict[int, str] = {}
 
-    def one(row: int) -> int:
+    def one(row: int, source: Path | bytes) -> int:
         try:
-            pixels[row] = decode_gray(entries[row][1], size)
+            pixels[row] = decode_gray(source, size)
         except UserError as error:
             reasons[row] = str(error.__cause__ or error)
             return 2
@@ -130,14 +131,14 @@ def build_cache(
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for start in range(0, count, CHUNK):
             todo = [row for row in range(start, min(start + CHUNK, count)) if done[row] != 1]
-            states = list(pool.map(one, todo))
+            states = list(pool.map(one, todo, [sources[row] for row in todo]))
             pixels.flush()
             done[todo] = states
             done.flush()
             if progress is not None:
                 progress(min(start + CHUNK, count))
-    skipped = [{"image_id": entries[row][0], "reason": reasons[row]} for row in np.flatnonzero(done == 2).tolist()]
-    index = pa.table({"image_id": pa.array([name for name, _ in entries], pa.string())})
+    skipped = [{"image_id": ids[row], "reason": reasons[row]} for row in np.flatnonzero(done == 2).tolist()]
+    index = pa.table({"image_id": pa.array(ids, pa.string())})
     pq.write_table(index, out / f"{INDEX_FILE}.part")
     about = {"format": FORMAT, "identity": identity, "size": size, "images": count, "skipped": skipped}
     (out / f"{CACHE_FILE}.part").write_text(json.dumps(about, indent=2, sort_keys=True) + "\n", "utf-8")

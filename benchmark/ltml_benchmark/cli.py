@@ -80,17 +80,134 @@ def run(
     print(table_of_runs(read_runs(finished)))
 
 
+@app.command
+def score(
+    predictions: Path,
+    *,
+    data: Path,
+    out: Path | None = None,
+    name: str | None = None,
+    split: Literal["test", "validation", "train"] = "test",
+    replicates: int = 1000,
+) -> None:
+    """Score anybody's predictions: `image_id` and one column of probabilities per class.
+
+    Parameters
+    ----------
+    predictions:
+        A .parquet or .csv file, or a run folder.
+    data:
+        The data set that was predicted.
+    out:
+        A .json file for the metrics, or a folder that `table`, `compare` and `report` take.
+    name:
+        Name in tables; the file's name by default.
+    split:
+        Images to score. Predictions of the whole validation split add thresholds chosen there.
+    replicates:
+        Bootstrap replicates over patients for the intervals; 0: none.
+    """
+    from ltml_benchmark.report.console import metrics_table, show
+    from ltml_benchmark.scored import score as score_predictions
+    from ltml_benchmark.scored import write_scored
+
+    content = score_predictions(predictions, data, split, replicates)
+    if out is not None:
+        write_scored(out, content, predictions, data, name or predictions.stem)
+    show(metrics_table(content))
+
+
+@app.command
+def table(
+    runs: Annotated[list[Path], Parameter(negative=())],
+    *,
+    like: Literal["table1", "table2"] | None = None,
+    format: Literal["md", "latex", "csv"] = "md",
+    threshold: Literal["0.5", "validation"] = "0.5",
+) -> None:
+    """BACC and AUC of runs, Total, Head, Medium and Tail; several seeds as mean and deviation.
+
+    Parameters
+    ----------
+    runs:
+        Run folders, or folders that hold some.
+    like:
+        Print the paper's rows beside ours.
+    format:
+        Markdown, LaTeX or CSV.
+    threshold:
+        Scores are cut at 0.5, or where BACC was best on validation.
+    """
+    from ltml_benchmark.report.runs import read_runs
+    from ltml_benchmark.report.tables import table_of_runs
+
+    print(table_of_runs(read_runs(runs), like, format, threshold), end="")
+
+
+@app.command
+def compare(run_a: Path, run_b: Path, *, data: Path | None = None, replicates: int = 1000) -> None:
+    """Paired bootstrap of two runs over test patients: what B gains over A, per class and group.
+
+    Parameters
+    ----------
+    run_a:
+        The reference.
+    run_b:
+        What is compared with it.
+    data:
+        Data set with the test labels; where run A was trained by default.
+    replicates:
+        Bootstrap replicates.
+    """
+    from ltml_benchmark.report.console import comparison_table, show
+    from ltml_benchmark.report.runs import read_runs
+    from ltml_benchmark.scored import compare_runs
+
+    (a,), (b,) = read_runs([run_a]), read_runs([run_b])
+    show(comparison_table(compare_runs(a, b, data, replicates)))
+
+
+@app.command
+def cache(*, data: Path, out: Path, images: Path | None = None, size: int = 256, workers: int | None = None) -> None:
+    """Decode every image once; give the folder to `run --images` afterwards. A repeat call goes on.
+
+    Parameters
+    ----------
+    data:
+        Data set whose images are wanted.
+    out:
+        Cache folder; it takes `size` x `size` bytes an image.
+    images:
+        Folder that holds `files/`; without it the `image` column is read.
+    size:
+        Side of the decoded images in pixels.
+    workers:
+        Threads; the number of cores by default.
+    """
+    from rich.progress import Progress
+
+    from ltml_benchmark.cache import build_cache
+    from ltml_benchmark.data import open_folder
+    from ltml_benchmark.pixels import sources_of
+
+    ids, sources = sources_of(open_folder(data), images)
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("decoding", total=len(ids))
+        about = build_cache(ids, sources, out, size, workers, lambda done: bar.update(task, completed=done))
+    print(f"{about['images']} images of {size} x {size} in {out}, {len(about['skipped'])} left out")
+
+
 @app.command(name="list")
 def list_recipes() -> None:
     """The shipped recipes and suites."""
     from rich.table import Table
 
-    table = Table("recipe", "what it is", box=None)
+    shown = Table("recipe", "what it is", box=None)
     for name in shipped_recipes():
         loaded = load_recipe(name)
         parts = f" ({', '.join(loaded.recipes)})" if isinstance(loaded, Suite) else ""
-        table.add_row(name, loaded.description + parts)
-    Console().print(table)
+        shown.add_row(name, loaded.description + parts)
+    Console().print(shown)
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
@@ -108,7 +225,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
     for noisy in ("lightning_fabric", "lightning", "torch", "matplotlib", "PIL"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        app(expanded(sys.argv[1:] if tokens is None else tokens), exit_on_error=False, print_error=False)
+        given = expanded(sys.argv[1:] if tokens is None else tokens)
+        app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         errors.print(f"Usage: {error}")
         return 2

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -53,8 +53,14 @@ class LossConfig(Section):
     """Name in the loss registry; `ltml-benchmark list` prints them."""
     formulation: Literal["paper", "released"] = "paper"
     """Equations of the paper, or what the authors' release computes."""
-    parameters: dict[str, float | bool | str] = {}
+    parameters: dict[str, bool | int | float | str | dict[str, bool | int | float | str] | None] = {}
     """Keyword arguments of the loss, such as `delta` or `bias_scale`."""
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def numbers_from_the_command_line(cls, value: object) -> object:
+        """Words of the command line as the numbers, truth values and nothing that they spell."""
+        return {key: _spelt(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 class SamplerConfig(Section):
@@ -248,6 +254,22 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def _spelt(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _spelt(item) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    words: dict[str, object] = {"true": True, "false": False, "null": None, "none": None}
+    if value.lower() in words:
+        return words[value.lower()]
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
 
 
 def explain(error: ValidationError) -> str:

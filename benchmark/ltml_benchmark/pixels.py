@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ltml_benchmark.cache import CACHE_FILE, ImageCache
-from ltml_benchmark.data import Split
+from ltml_benchmark.data import Folder, Split
 from ltml_benchmark.decode import decode_gray
 from ltml_benchmark.errors import UserError
 
@@ -75,6 +75,59 @@ class FilePaths(Sequence[Path]):
 
     def __getitem__(self, row: int) -> Path:  # type: ignore[override]
         return self.root / str(self.relative[row].as_py()).removeprefix(self.strip)
+
+
+class ImageColumn(Sequence[bytes]):
+    """The `image` column of Parquet files read in order, one row group in memory at a time."""
+
+    def __init__(self, shards: Sequence[Path]) -> None:
+        self._files = [pq.ParquetFile(shard) for shard in shards]
+        self._groups = [(file, group) for file in self._files for group in range(file.num_row_groups)]
+        rows = [file.metadata.row_group(group).num_rows for file, group in self._groups]
+        self._starts = np.concatenate([[0], np.cumsum(rows)])
+        self._held = -1
+        self._column = pa.chunked_array([], pa.binary())
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, row: int) -> bytes:  # type: ignore[override]
+        group = int(np.searchsorted(self._starts, row, side="right")) - 1
+        if group != self._held:
+            file, place = self._groups[group]
+            self._column = encoded_bytes(file.read_row_group(place, columns=["image"])["image"])
+            self._held = group
+        value: bytes | None = self._column[row - int(self._starts[group])].as_py()
+        return value or b""
+
+
+def sources_of(folder: Folder, images: Path | None) -> tuple[list[str], Sequence[Path | bytes]]:
+    """Every image of a data set for `cache`: ids, and where each is found.
+
+    Args:
+        folder: Data set.
+        images: Folder that holds `files/`, or None for the `image` column.
+
+    Raises:
+        UserError: The data set refers to no images.
+    """
+    ids = [str(name) for split in folder.splits.values() for name in split.image_id.to_pylist()]
+    shards = [shard for split in folder.splits.values() for shard in split.shards]
+    if images is None:
+        if "image" not in pq.read_schema(shards[0]).names:
+            raise UserError(f"{folder.path} holds no pixels; give --images the folder that holds `files/`.")
+        return ids, ImageColumn(shards)
+    relative = [split.image_path for split in folder.splits.values() if split.image_path is not None]
+    if len(relative) < len(folder.splits):
+        raise UserError(f"{folder.path} has rows without image_path; build it with --metadata, or leave --images away.")
+    return ids, FilePaths(images, pa.chunked_array([chunk for column in relative for chunk in column.chunks]))
+
+
+def encoded_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The bytes in a column of bytes or of Image structs."""
+    if not pa.types.is_struct(column.type):
+        return column
+    return pa.chunked_array([chunk.field("bytes") for chunk in column.chunks], column.type.field("bytes").type)
 
 
 def open_pixels(split: Split, images: Path | None, size: int, missing: str = "error") -> tuple[Pixels, Split]:
@@ -147,12 +200,8 @@ def _image_column(split: Split) -> pa.ChunkedArray:
             f"The {split.name} images take {total / 2**30:.0f} GB encoded; decode them once with "
             "`ltml-benchmark cache`, then give the cache to --images."
         )
-    chunks: list[pa.Array] = []
-    for shard in split.shards:
-        column = pq.read_table(shard, columns=["image"])["image"]
-        for chunk in column.chunks:
-            chunks.append(chunk.field("bytes") if pa.types.is_struct(chunk.type) else chunk)
-    column = pa.chunked_array(chunks)
+    stored = [encoded_bytes(pq.read_table(shard, columns=["image"])["image"]) for shard in split.shards]
+    column = pa.chunked_array([chunk for each in stored for chunk in each.chunks])
     if split.kept is not None:
         column = column.take(split.kept)
     if column.null_count:

@@ -37,13 +37,7 @@ def start_record(out: Path, recipe: Recipe, folder: Folder, facts: dict[str, Any
         "status": "running",
         "started": earlier.get("started", now()),
         "code": code_version(),
-        "data": {
-            "name": folder.path.resolve().name,
-            "manifest_sha256": folder.manifest_sha256,
-            "labels": list(folder.labels),
-            "groups": {group: [folder.labels[place] for place in places] for group, places in folder.groups.items()},
-            "config": folder.manifest.get("config", {}),
-        },
+        "data": data_facts(folder),
         "hardware": {"machine": platform.machine(), "cpus": os.cpu_count(), **facts},
         "software": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
     }
@@ -70,6 +64,18 @@ def is_finished(out: Path) -> bool:
     """Whether a folder holds a run that came to its end."""
     path = out / "manifest.json"
     return path.is_file() and read_json(path, "it describes the run").get("status") == "finished"
+
+
+def data_facts(folder: Folder) -> dict[str, Any]:
+    """What a run's manifest says about its data."""
+    return {
+        "path": str(folder.path.resolve()),
+        "name": folder.path.resolve().name,
+        "manifest_sha256": folder.manifest_sha256,
+        "labels": list(folder.labels),
+        "groups": {group: [folder.labels[place] for place in places] for group, places in folder.groups.items()},
+        "config": folder.manifest.get("config", {}),
+    }
 
 
 def now() -> str:

@@ -298,7 +298,7 @@ def training_step(run: Run, batch: Batch, epoch: int, is_update: bool) -> Tensor
             memory["indices"] = batch.rows.to(logits.device)
         if getattr(run.loss, "uses_ema", False):
             memory["ema_logits"] = averaged_logits(run, views)
-        value = run.loss(logits, batch.labels, epoch, **memory)
+        value: Tensor = run.loss(logits, batch.labels, epoch, **memory)
         fabric.backward(value / recipe.optimizer.accumulate)
     if is_update:
         if recipe.optimizer.clip:

@@ -57,7 +57,7 @@ def load_lexicon(root: Path | None = None, extra_labels: Sequence[Path] = (), *,
     """The lexicon of `root` (the package's own by default), with a user's label files added.
 
     Reading YAML costs most of a second, so the result is kept in the user's cache folder under the digest of
-    all files; a changed word makes another digest.
+    all files; a changed word makes another digest. A user's files are read and checked every time.
 
     Args:
         root: Folder with `labels/`, `anatomy/`, `cues/`, `label_sets/`, `sources.yaml`, `VERSION`.
@@ -68,20 +68,26 @@ def load_lexicon(root: Path | None = None, extra_labels: Sequence[Path] = (), *,
         LexiconError: A file breaks a rule; names file and line.
     """
     root = root or package_root()
-    texts = _read_texts(root, extra_labels)
-    digest = _digest(texts)
-    cached = _cache_path(digest) if cache else None
-    if cached is not None and (documents := _from_cache(cached, texts)) is not None:
-        return _build(root, texts, documents, digest)
-    documents = {name: read_document(path, text) for name, (path, text) in texts.items() if name.endswith(".yaml")}
-    lexicon = _build(root, texts, documents, digest)
-    check_lexicon(lexicon)
-    if cached is not None:
+    texts = _read_texts(root)
+    cached = _cache_path(_digest(texts)) if cache else None
+    documents = _from_cache(cached, texts) if cached is not None else None
+    is_new = documents is None
+    if documents is None:
+        documents = _parsed(texts)
+    own = _read_own_texts(extra_labels)
+    lexicon = _build(root, {**texts, **own}, {**documents, **_parsed(own)}, _digest({**texts, **own}))
+    if is_new or own:
+        check_lexicon(lexicon)
+    if cached is not None and is_new:
         _to_cache(cached, documents)
     return lexicon
 
 
-def _read_texts(root: Path, extra_labels: Sequence[Path]) -> Texts:
+def _parsed(texts: Texts) -> dict[str, Document]:
+    return {name: read_document(path, text) for name, (path, text) in texts.items() if name.endswith(".yaml")}
+
+
+def _read_texts(root: Path) -> Texts:
     texts: Texts = {}
     for folder in ("anatomy", "cues", "label_sets", "labels"):
         for path in sorted((root / folder).glob("*.yaml")):
@@ -91,6 +97,11 @@ def _read_texts(root: Path, extra_labels: Sequence[Path]) -> Texts:
         if not path.is_file():
             raise LexiconError(f"`{name}` was not found in `{root}`; a lexicon folder needs it.")
         texts[name] = (path, path.read_text(encoding="utf-8"))
+    return texts
+
+
+def _read_own_texts(extra_labels: Sequence[Path]) -> Texts:
+    texts: Texts = {}
     for path in extra_labels:
         if not path.is_file():
             raise LexiconError(f"`{path}` was not found; expected a label file.")
@@ -180,10 +191,10 @@ def check_lexicon(lexicon: Lexicon) -> None:
             )
         if (other := seen_name.setdefault(label.name.lower(), label.id)) != label.id:
             raise LexiconError(f"{where(('name',))}: name `{label.name}` already belongs to `{other}`.")
-        for parents in ("parents", "paper_parents"):
+        for parents in ("parents", "paper_parents", "implied_by"):
             for i, parent in enumerate(getattr(label, parents)):
                 if parent not in lexicon.labels:
-                    raise LexiconError(f"{where((parents, i))}: unknown parent `{parent}`; no label file has that id.")
+                    raise LexiconError(f"{where((parents, i))}: unknown label `{parent}`; no label file has that id.")
         _check_phrases(lexicon, label, seen_phrase)
         _check_composed(lexicon, label)
     _check_parents_end(lexicon)

@@ -70,6 +70,8 @@ class Unmention(LexiconModel):
     """The last word may go on."""
     plural: bool = True
     """Also match the regular plural of the last word."""
+    paper_only: bool = False
+    """Hides in profile `paper` only: the published list says so, a radiologist would not."""
     note: str | None = None
     """Why."""
 
@@ -201,6 +203,8 @@ class Label(LexiconModel):
     """Labels that are also present where this one is."""
     paper_parents: list[Identifier] = []
     """Parents in the paper's data only (profile `paper`)."""
+    implied_by: list[Identifier] = []
+    """Labels that are a case of this one: "opacity or atelectasis" leaves the opacity certain."""
     chronic: bool = False
     """A history of it means the patient has it (hypertension, cardiomyopathy); else history is not presence."""
     device: bool = False

@@ -20,6 +20,7 @@ RANK = {
     "removed": 8,
     "resolved": 8,
     "negation": 7,
+    "normal": 7,
     "hypothetical": 6,
     "other_person": 6,
     "history": 5,
@@ -50,6 +51,8 @@ class AssertionEngine:
         """An engine for the cues of `compiled`."""
         self._cues = compiled.cues
         self._phrases = compiled.phrases
+        self._implied_by = compiled.implied_by
+        self._devices = [label.device for label in compiled.labels]
         self._lasting = [label.chronic or label.device for label in compiled.labels]
 
     def assert_mentions(self, hits: list[Hit], mentions: list[MentionSpan]) -> list[Verdict]:
@@ -80,7 +83,7 @@ class AssertionEngine:
                             reached[i].append((RANK[cue.kind], -(mentions[i][2] - hit[1]), hit))
         verdicts = [self._decide(mention, found) for mention, found in zip(mentions, reached, strict=True)]
         if timeline:
-            _judge_alternatives(timeline, hits, mentions, verdicts)
+            _judge_alternatives(timeline, mentions, verdicts, self._implied_by)
         return verdicts
 
     def _decide(self, mention: MentionSpan, found: list[tuple[int, int, Hit]]) -> Verdict:
@@ -99,7 +102,9 @@ class AssertionEngine:
             cue = self._cues[hit[3]]
             if cue.kind == "history" and (label < 0 or self._lasting[label]):
                 continue
-            if cue.kind in ("other_person", "removed") and label < 0:
+            if cue.kind in ("other_person", "removed", "normal") and label < 0:
+                continue
+            if cue.kind == "normal" and self._devices[label]:
                 continue
             verdict = cue.state
             if state == UNCERTAIN and verdict == POSITIVE:
@@ -222,10 +227,17 @@ def _reach_left(
     reached: list[int] = []
     first_start = 1 << 30
     is_list = False
+    needs_copula = cue.kind == "normal" and not cue.text.startswith("within")
     for k in range(position - 1, -1, -1):
         first, last, role, ref = timeline[k]
         if last > start:
             continue
+        if cue.kind == "normal":
+            if role == _WORD and ref == _COPULA:
+                needs_copula = False
+                continue
+            if role != _MENTION or needs_copula:
+                break
         if cue.words and start - last > cue.words:
             break
         if role == _MENTION:
@@ -269,7 +281,10 @@ def _states_something(timeline: list[Hit], k: int, cues: list[CueEntry]) -> bool
 
 
 def _judge_alternatives(
-    timeline: list[Hit], hits: list[Hit], mentions: list[MentionSpan], verdicts: list[Verdict]
+    timeline: list[Hit],
+    mentions: list[MentionSpan],
+    verdicts: list[Verdict],
+    implied_by: list[frozenset[int]],
 ) -> None:
     """ "Atelectasis or infiltrate": neither is certain."""
     for k, (start, end, role, ref) in enumerate(timeline):
@@ -283,7 +298,9 @@ def _judge_alternatives(
             continue
         if verdicts[left].state == NEGATIVE or verdicts[right].state == NEGATIVE:
             continue
-        for i in (left, right):
+        for i, other in ((left, right), (right, left)):
+            if mentions[i][4] >= 0 and mentions[other][4] in implied_by[mentions[i][4]]:
+                continue
             if verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
                 verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, start, end)
 

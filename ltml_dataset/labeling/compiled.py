@@ -102,6 +102,8 @@ class CompiledLexicon:
     """Site group -> rules of labels in use."""
     finding_rules: dict[int, list[RuleEntry]]
     """Label number -> rules built on its mentions."""
+    implied_by: list[frozenset[int]]
+    """Labels that are a case of each label."""
     suppressor: int
     """Number of No Finding, whose mentions only suppress `No Finding`; -1 where the lexicon has none."""
 
@@ -145,6 +147,10 @@ class _Compiler:
             cues=self.cues,
             site_rules=site_rules,
             finding_rules=finding_rules,
+            implied_by=[
+                frozenset(self.numbers[name] for name in label.implied_by if name in self.numbers)
+                for label in self.labels
+            ],
             suppressor=self.numbers.get("no_finding", -1),
         )
 
@@ -172,6 +178,8 @@ class _Compiler:
                 item = (Role.PHRASE, len(self.phrases) - 1)
                 self._add(phrase.text, phrase.stem, phrase.plural, item, phrase.upper)
         for hidden in label.unmentions:
+            if hidden.paper_only and "curated" in self.kinds:
+                continue
             if self.lexicon.source_kind(label, hidden.source) in self.kinds:
                 self._add(hidden.text, hidden.stem, hidden.plural, (Role.UNMENTION, number))
 
@@ -283,9 +291,9 @@ class _Compiler:
 
 def plural_of(word: str) -> str | None:
     """The regular English plural, None where there is none to expect."""
-    if len(word) < 3 or not word.isalpha() or word.endswith("s"):
+    if len(word) < 3 or not word.isalpha() or (word.endswith("s") and not word.endswith("ss")):
         return None
-    if word.endswith(("x", "ch", "sh")):
+    if word.endswith(("x", "ch", "sh", "ss")):
         return word + "es"
     if word.endswith("y") and word[-2] not in "aeiou":
         return word[:-1] + "ies"

@@ -39,6 +39,9 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
         Mentions, in no particular order.
     """
     mentions: list[MentionSpan] = []
+    if compiled.suppressor >= 0:  # words that only withhold No Finding stand in nobody's way
+        entries, suppressor = compiled.phrases, compiled.suppressor
+        hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
     sites = [i for i, hit in enumerate(hits) if hit[2] == _SITE]
     if sites:
         for i, hit in enumerate(hits):
@@ -49,13 +52,13 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
                         _judge_pair(code, hits, twin, hit, follows, compiled, mentions)
         for j in sites:
             for rule in compiled.site_rules.get(hits[j][3], ()):
-                if rule.alone and _has_modifiers(code, hits, rule, hits[j], hits[j], compiled):
+                if rule.alone and _has_modifiers(code, hits, rule, hits[j], hits[j]):
                     mentions.append(_mention(rule, hits[j], hits[j], POSITIVE, -1))
     if compiled.finding_rules:
         for hit in hits:
             if hit[2] == _PHRASE:
                 for rule in compiled.finding_rules.get(compiled.phrases[hit[3]].label, ()):
-                    if rule.alone and _has_modifiers(code, hits, rule, hit, hit, compiled):
+                    if rule.alone and _has_modifiers(code, hits, rule, hit, hit):
                         mentions.append(_mention(rule, hit, hit, POSITIVE, -1))
     return mentions
 
@@ -89,7 +92,7 @@ def _judge_pair(
             state = NEGATIVE
         else:
             continue
-        if state == NEGATIVE or _has_modifiers(code, hits, rule, site, predicate, compiled):
+        if state == NEGATIVE or _has_modifiers(code, hits, rule, site, predicate):
             mentions.append(_mention(rule, site, predicate, state, site[0] if follows else -1))
 
 
@@ -97,7 +100,7 @@ def _sites_of(i: int, hits: list[Hit]) -> tuple[list[int], bool]:
     """Sites that predicate `i` speaks of, and whether it follows them ("heart is enlarged")."""
     start, end = hits[i][0], hits[i][1]
     if not _after_copula(i, hits):
-        right = _site_to_the_right(i, hits, end)
+        right = _site_to_the_right(i, hits, end, _opens_member(i, hits))
         if right is not None:
             return [right, *_joined_right(right, hits)], False
     left = _site_to_the_left(i, hits, start)
@@ -120,7 +123,13 @@ def _after_copula(i: int, hits: list[Hit]) -> bool:
     return False
 
 
-def _site_to_the_right(i: int, hits: list[Hit], end: int) -> int | None:
+def _opens_member(i: int, hits: list[Hit]) -> bool:
+    """Whether predicate `i` begins a list member: "..., moderately enlarged and tortuous aorta"."""
+    start = hits[i][0]
+    return any(hit[2] == _WORD and hit[3] == _COMMA and 0 <= start - hit[1] <= 1 for hit in hits[:i])
+
+
+def _site_to_the_right(i: int, hits: list[Hit], end: int, across_and: bool) -> int | None:
     for j in range(i + 1, len(hits)):
         hit = hits[j]
         if hit[0] < end:
@@ -129,7 +138,7 @@ def _site_to_the_right(i: int, hits: list[Hit], end: int) -> int | None:
             return None
         if hit[2] == _SITE:
             return j
-        if hit[2] in (_PREDICATE, _MODIFIER):
+        if hit[2] in (_PREDICATE, _MODIFIER) or (across_and and hit[2] == _WORD and hit[3] == _AND):
             continue
         if hit[2] in (_PHRASE, _CUE) or (hit[2] == _WORD and hit[3] in _BREAKS | _JOINERS | {_COPULA}):
             return None
@@ -178,6 +187,7 @@ def _has_own_predicate(k: int, hits: list[Hit]) -> bool:
 
 def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
     crossed_copula = False
+    and_at = -1
     for j in range(i - 1, -1, -1):
         hit = hits[j]
         if hit[1] > start:
@@ -189,6 +199,10 @@ def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
                 return None
             if hit[3] == _COPULA:
                 crossed_copula = True
+            if hit[3] == _AND:
+                and_at = hit[0]
+            if hit[3] == _COMMA and hit[1] == and_at and not crossed_copula:
+                return None  # "thickened pleura, and calcified granulomas"
         elif hit[2] == _PHRASE and not crossed_copula:
             return None
     return None
@@ -217,12 +231,10 @@ def _joined_left(j: int, hits: list[Hit]) -> list[int]:
     return joined
 
 
-def _has_modifiers(
-    code: str, hits: list[Hit], rule: RuleEntry, site: Hit, anchor: Hit, compiled: CompiledLexicon
-) -> bool:
+def _has_modifiers(code: str, hits: list[Hit], rule: RuleEntry, site: Hit, anchor: Hit) -> bool:
     if not (rule.needs or rule.forbids or rule.needs_also or rule.size):
         return True
-    near = _modifiers_near(hits, compiled, min(site[0], anchor[0]), max(site[1], anchor[1]))
+    near = _modifiers_near(hits, min(site[0], anchor[0]), max(site[1], anchor[1]))
     if rule.forbids & near or (rule.needs_also and not rule.needs_also & near):
         return False
     if rule.size is not None:
@@ -233,11 +245,12 @@ def _has_modifiers(
     return not rule.needs or bool(rule.needs & near)
 
 
-def _modifiers_near(hits: list[Hit], compiled: CompiledLexicon, first: int, last: int) -> set[int]:
+def _modifiers_near(hits: list[Hit], first: int, last: int) -> set[int]:
     """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula."""
     near: set[int] = set()
-    left_wall = max((h[1] for h in hits if h[1] <= first and _is_wall(h, compiled)), default=0)
-    right_wall = min((h[0] for h in hits if h[0] >= last and _is_wall(h, compiled)), default=1 << 30)
+    walls = [hit for hit in hits if _is_wall(hit, hits)]
+    left_wall = max((wall[1] for wall in walls if wall[1] <= first), default=0)
+    right_wall = min((wall[0] for wall in walls if wall[0] >= last), default=1 << 30)
     for start, end, role, ref in hits:
         if role == _MODIFIER and start >= left_wall and end <= right_wall:
             distance = first - end if end <= first else start - last
@@ -246,11 +259,11 @@ def _modifiers_near(hits: list[Hit], compiled: CompiledLexicon, first: int, last
     return near
 
 
-def _is_wall(hit: Hit, compiled: CompiledLexicon) -> bool:
-    """Whether modifiers beyond belong to something else; words that only withhold No Finding are no wall."""
-    if hit[2] == _PHRASE:
-        return compiled.phrases[hit[3]].label != compiled.suppressor
-    return hit[2] == _SITE or (hit[2] == _WORD and hit[3] in _BREAKS | {_AND})
+def _is_wall(hit: Hit, hits: list[Hit]) -> bool:
+    """Whether modifiers beyond belong to something else."""
+    if hit[2] == _SITE:  # "lung" in the modifier "lung base" is no site of its own
+        return not any(other[2] == _MODIFIER and other[0] <= hit[0] and other[1] >= hit[1] for other in hits)
+    return hit[2] == _PHRASE or (hit[2] == _WORD and hit[3] in _BREAKS | {_AND})
 
 
 def _largest_mm(code: str, hits: list[Hit], first: int, last: int) -> float | None:

@@ -24,6 +24,7 @@ from ltml_dataset.labeling.judge import SentenceJudge, assert_span_tokens
 from ltml_dataset.labeling.sentence_store import SentenceStore
 from ltml_dataset.records import Assertion, Mention
 from ltml_dataset.schema import EVIDENCE_SCHEMA, label_schema
+from ltml_dataset.text.section_rules import section_rules_digest
 from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, sections_to_label
 from ltml_dataset.text.sentences import split_sentences
 from ltml_lexicons.choose import DEFAULT_SET, choose_labels
@@ -289,5 +290,5 @@ def _report_ids(batch: pa.RecordBatch) -> pa.Array:
 
 
 def _fingerprint(digest: str, label_set: str, *options: object) -> str:
-    content = json.dumps([digest, label_set, RULES_VERSION, *options])
+    content = json.dumps([digest, section_rules_digest(), label_set, RULES_VERSION, *options])
     return hashlib.sha256(content.encode()).hexdigest()

@@ -44,6 +44,9 @@ def open_source(path: Path, *, id_column: str | None = None, text_columns: Seque
 
 
 def _folder(path: Path) -> Source:
+    archive = next((a for a in (path / "mimic-cxr-reports.zip", path / "NLMCXR_reports.tgz") if a.is_file()), None)
+    if archive is not None:  # first: a `files` beside it may hold images only
+        return open_source(archive)
     try:
         root = find_report_root(path)
         if root is not None:
@@ -52,9 +55,6 @@ def _folder(path: Path) -> Source:
             return OpenISource(path)
     except OSError as error:
         raise UserError(f"`{path}` could not be listed: {error.strerror or error}.") from error
-    archive = next((a for a in (path / "mimic-cxr-reports.zip", path / "NLMCXR_reports.tgz") if a.is_file()), None)
-    if archive is not None:
-        return open_source(archive)
     raise UserError(no_reports(path))
 
 

@@ -248,20 +248,6 @@ def read_labels(role: str, path: Path) -> pa.Table:
     return pa.table(columns, names=["study_id", *OFFICIAL_LABELS])
 
 
-def read_split(path: Path) -> pa.Table:
-    """The official split: `image_id`, and `split` in our words (`validate` is `validation`).
-
-    Raises:
-        UserError: The file holds another word.
-    """
-    table = read_columns("official split", path)
-    words = pc.replace_substring_regex(pc.utf8_trim_whitespace(table["split"]), r"^validate$", "validation")
-    unknown = set(pc.unique(words).to_pylist()) - {"train", "validation", "test"}
-    if unknown:
-        raise UserError(f"`{path}`: `{sorted(map(str, unknown))[0]}` is no split; expected train, validate or test.")
-    return pa.table({"image_id": table["dicom_id"], "split": words})
-
-
 def plain_ids(ids: pa.ChunkedArray) -> pa.ChunkedArray:
     """Study or subject ids without a leading `s` or `p`."""
     return pc.replace_substring_regex(ids, r"^[sp](\d+)$", r"\1")

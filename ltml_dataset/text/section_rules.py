@@ -1,5 +1,6 @@
 """Section titles as data: what a title means, and whether its text is read for labels."""
 
+import hashlib
 import re
 from functools import cache
 from importlib.resources import files
@@ -90,6 +91,15 @@ def official_rules() -> OfficialRules:
         return OfficialRules.model_validate(_read("official"))
     except ValidationError as error:
         raise LexiconError(f"sections/official.yaml: {error}") from error
+
+
+@cache
+def section_rules_digest() -> str:
+    """SHA-256 of both rule files: which sections are read decides labels."""
+    digest = hashlib.sha256()
+    for name in ("default", "official"):
+        digest.update((files("ltml_lexicons") / "sections" / f"{name}.yaml").read_bytes())
+    return digest.hexdigest()
 
 
 def any_of(words: tuple[str, ...]) -> re.Pattern[str]:

@@ -18,7 +18,7 @@ from ltml_benchmark.data import label_names, open_folder
 from ltml_benchmark.decode import decode_gray
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.phantoms import LABELS, drop_positives
-from ltml_benchmark.pixels import open_pixels
+from ltml_benchmark.pixels import open_pixels, sources_of
 
 
 def read_all(pixels, count: int) -> np.ndarray:
@@ -99,7 +99,7 @@ def test_files_bytes_and_cache_give_the_same_pixels(phantom_folder, phantom_file
     by_file = open_pixels(split, root, 24)[0]
     inside = open_pixels(split, root / "files", 24)[0]
     ids = split.image_id.to_pylist()
-    build_cache([(name, root / "files" / f"{name}.png") for name in reversed(ids)], len(ids), tmp_path, size=24)
+    build_cache(ids[::-1], [root / "files" / f"{name}.png" for name in reversed(ids)], tmp_path, size=24)
     by_cache = open_pixels(split, tmp_path, 24)[0]
     expected = read_all(by_bytes, 96)
     assert expected.shape == (96, 24, 24)
@@ -133,7 +133,7 @@ def test_a_folder_without_pixels_asks_for_images(phantom_files) -> None:
 def test_a_killed_cache_goes_on_and_decodes_nothing_twice(phantom_files, tmp_path: Path, monkeypatch) -> None:
     _, root = phantom_files
     paths = sorted((root / "files").glob("*.png"))[:30]
-    entries = [(path.stem, path) for path in paths]
+    ids = [path.stem for path in paths]
     monkeypatch.setattr(cache_module, "CHUNK", 10)
     decoded: list[Path] = []
 
@@ -147,16 +147,27 @@ def test_a_killed_cache_goes_on_and_decodes_nothing_twice(phantom_files, tmp_pat
 
     monkeypatch.setattr(cache_module, "decode_gray", spy)
     with pytest.raises(KeyboardInterrupt):
-        build_cache(entries, 30, tmp_path / "cache", size=16, progress=stop)
+        build_cache(ids, paths, tmp_path / "cache", size=16, progress=stop)
     assert not (tmp_path / "cache" / "cache.json").exists()
-    build_cache(entries, 30, tmp_path / "cache", size=16)
+    build_cache(ids, paths, tmp_path / "cache", size=16)
     assert sorted(decoded) == paths
     whole = ImageCache.open(tmp_path / "cache")
     assert (whole.pixels == np.stack([decode_gray(path, 16) for path in paths])).all()
-    build_cache(entries, 30, tmp_path / "cache", size=16)
+    build_cache(ids, paths, tmp_path / "cache", size=16)
     assert len(decoded) == 30
     with pytest.raises(UserError, match="other images or another size"):
-        build_cache(entries, 30, tmp_path / "cache", size=8)
+        build_cache(ids, paths, tmp_path / "cache", size=8)
+
+
+def test_every_image_of_a_folder_is_cached_from_either_source(phantom_folder, phantom_files, tmp_path: Path) -> None:
+    folder, root = phantom_files
+    for name, data, images in (("bytes", phantom_folder, None), ("files", folder, root)):
+        ids, sources = sources_of(open_folder(data), images)
+        assert len(ids) == len(sources) == 96 + 60 + 60
+        build_cache(ids, sources, tmp_path / name, size=16)
+    first, second = ImageCache.open(tmp_path / "bytes"), ImageCache.open(tmp_path / "files")
+    assert first.image_id.equals(second.image_id)
+    assert (first.pixels == second.pixels).all()
 
 
 def test_an_unreadable_image_is_named_and_absent(phantom_files, tmp_path: Path) -> None:
@@ -164,7 +175,8 @@ def test_an_unreadable_image_is_named_and_absent(phantom_files, tmp_path: Path) 
     good = sorted((root / "files").glob("*.png"))[0]
     bad = tmp_path / "bad.png"
     bad.write_bytes(good.read_bytes()[:100])
-    about = build_cache([("good", good), ("bad", bad), ("gone", tmp_path / "no.png")], 3, tmp_path / "cache", size=16)
+    sources = [good, bad, tmp_path / "no.png"]
+    about = build_cache(["good", "bad", "gone"], sources, tmp_path / "cache", size=16)
     assert [entry["image_id"] for entry in about["skipped"]] == ["bad", "gone"]
     opened = ImageCache.open(tmp_path / "cache")
     assert opened.positions(pa.chunked_array([["gone", "good", "bad", "unknown"]])).tolist() == [-1, 0, -1, -1]

@@ -24,9 +24,7 @@ def cases(request: pytest.FixtureRequest) -> Cases:
     if request.param == "compact":
         return compact_cases
     if next(full_cases("bce"), None) is None:
-        pytest.skip(
-            "needs the full fixture set (fixtures/losses), which is not part of the repository; set LTML_SHARED"
-        )
+        pytest.skip("needs the full fixture set, which is not part of the repository; set LTML_SHARED")
     return full_cases
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.images import list_images, official_split, read_metadata
+from ltml_dataset.images import list_images, read_metadata
 from ltml_dataset.official import NOT_MENTIONED, compare_labels, merge_labels, read_given_labels
 from ltml_dataset.sources.mimic_tables import OFFICIAL_LABELS, find_file, read_columns, read_labels, search_files
 
@@ -89,17 +89,6 @@ def test_metadata_without_codes_and_with_doubled_images(tmp_path: Path) -> None:
 def test_metadata_of_another_release_is_refused(metadata_path: Path) -> None:
     with pytest.raises(UserError, match="same release"):
         list_images(read_metadata(metadata_path), pa.array([1, 2], pa.int32()))
-
-
-def test_official_split_says_validation(tmp_path: Path) -> None:
-    path = tmp_path / "mimic-cxr-2.0.0-split.csv"
-    path.write_text("dicom_id,study_id,subject_id,split\na,1,1,train\nb,2,2,validate\nc,3,3,test\n")
-    assert official_split(tmp_path, pa.chunked_array([["c", "a"], ["b"]])).tolist() == ["test", "train", "validation"]
-    with pytest.raises(UserError, match="1 of 2 images are not in"):
-        official_split(path, pa.chunked_array([["c", "z"]]))
-    path.write_text("dicom_id,study_id,subject_id,split\na,1,1,holdout\n")
-    with pytest.raises(UserError, match="`holdout` is no split"):
-        official_split(path, pa.chunked_array([["a"]]))
 
 
 def test_files_are_found_below_a_folder_and_named_when_missing(tmp_path: Path) -> None:

@@ -35,6 +35,25 @@ class ClosedForm(torch.autograd.Function):
         return upstream[0] * slopes, None, None
 
 
+class ClosedFormMean(torch.autograd.Function):
+    """The mean of such values in one node of the graph, which is what training calls."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, positive: Tensor, loss: Differentiated) -> Tensor:
+        """Mean of the values of `loss.closed_form`."""
+        values, slopes = loss.closed_form(logits, positive, slopes=ctx.needs_input_grad[0])
+        if slopes is not None:
+            ctx.save_for_backward(slopes)
+        return values.mean()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        """Chain rule with the stored slopes."""
+        (slopes,) = ctx.saved_tensors
+        return slopes * (upstream[0] / slopes.numel()), None, None
+
+
 class ElementwiseLoss(nn.Module):
     """A loss that is a function of each (image, class) entry; the training value is the mean over B*C.
 
@@ -81,7 +100,14 @@ class ElementwiseLoss(nn.Module):
 
     def forward(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
         """Mean over B*C; `epoch` (0-based) is there so that all losses are called alike."""
-        return self.elementwise(logits, labels).mean()
+        check_shapes(logits, labels, self.n_classes)
+        return averaged(self, logits, labels > 0)
+
+
+def averaged(law: Differentiated, logits: Tensor, positive: Tensor) -> Tensor:
+    """Mean of the values of `law` over all entries, computed without autocast in float32 or float64."""
+    with full_precision(logits):
+        return cast(Tensor, ClosedFormMean.apply(widen(logits), positive, law))
 
 
 def differentiated(law: Differentiated, logits: Tensor, positive: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ltml_benchmark.errors import UserError
+from ltml_benchmark.losses.base import ElementwiseLoss, averaged, check_shapes, differentiated
 from ltml_benchmark.losses.selection import largest_negatives
 
 Scheme = Literal["abandon", "modify"]
@@ -59,13 +60,17 @@ class LargeLossReconsideration(nn.Module):
 
     def select(self, values: Tensor, labels: Tensor, epoch: int) -> Tensor:
         """(B, C) bool: the negatives that are reconsidered, given their (B, C) losses."""
-        return largest_negatives(values, labels > 0, self.rate_at(epoch), across_processes=self.training)
+        positive = labels if labels.dtype == torch.bool else labels > 0
+        return largest_negatives(values, positive, self.rate_at(epoch), across_processes=self.training)
 
     def elementwise(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
         """(B, C) losses after reconsideration."""
         base = cast(Entrywise, self.base)
         if self.rate_at(epoch) == 0:
             return base.elementwise(logits, labels)
+        if isinstance(self.base, ElementwiseLoss):
+            check_shapes(logits, labels, self.base.n_classes)
+            return differentiated(_Reconsidered(self, self.base, epoch), logits, labels > 0)
         if self.scheme == "abandon":
             values = base.elementwise(logits, labels)
             return values.masked_fill(self.select(values, labels, epoch), 0.0)
@@ -75,9 +80,30 @@ class LargeLossReconsideration(nn.Module):
 
     def forward(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
         """Mean over B*C."""
-        return self.elementwise(logits, labels, epoch).mean()
+        if not isinstance(self.base, ElementwiseLoss) or self.rate_at(epoch) == 0:
+            return self.elementwise(logits, labels, epoch).mean()
+        check_shapes(logits, labels, self.base.n_classes)
+        return averaged(_Reconsidered(self, self.base, epoch), logits, labels > 0)
 
     def extra_repr(self) -> str:
         """Parameters for `print(loss)`."""
         schedule = f"delta={self.delta:g}, cap={self.cap:g}" if self.rate is None else f"rate={self.rate:g}"
         return f"scheme={self.scheme}, {schedule}"
+
+
+class _Reconsidered:
+    """Closed form of a reconsidered loss whose base has one: the same numbers without a graph in between."""
+
+    def __init__(self, outer: LargeLossReconsideration, base: ElementwiseLoss, epoch: int) -> None:
+        self._outer = outer
+        self._base = base
+        self._epoch = epoch
+
+    def closed_form(self, logits: Tensor, positive: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        """See `ElementwiseLoss.closed_form`."""
+        abandon = self._outer.scheme == "abandon"
+        values, slope = self._base.closed_form(logits, positive, slopes=slopes and abandon)
+        selected = self._outer.select(values, positive, self._epoch)
+        if not abandon:
+            return self._base.closed_form(logits, positive | selected, slopes=slopes)
+        return values.masked_fill_(selected, 0.0), None if slope is None else slope.masked_fill_(selected, 0.0)

@@ -47,11 +47,11 @@ def _largest(candidates: Tensor, k: int) -> Tensor:
     """Mask of the k largest entries of a vector; entries of −∞ are never marked."""
     if k == 0:
         return torch.zeros_like(candidates, dtype=torch.bool)
-    threshold = candidates.topk(min(k, candidates.numel()), sorted=False).values.min()
-    above = candidates > threshold
+    largest = candidates.topk(min(k, candidates.numel()), sorted=False).values
+    threshold = largest.min()
     tied = (candidates == threshold) & (threshold > -math.inf)
-    room = k - above.sum()
-    return above | (tied & (tied.cumsum(0) <= room))
+    room = (largest == threshold).sum()
+    return (candidates > threshold) | (tied & (tied.cumsum(0) <= room))
 
 
 def process_count() -> int:

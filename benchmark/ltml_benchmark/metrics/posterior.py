@@ -73,8 +73,8 @@ def bacc_posterior(confusion: ArrayLike, level: float = 0.95) -> BaccPosterior:
         log_density = special.xlogy(narrow_a[:, None] - 1, x) + special.xlog1py(narrow_b[:, None] - 1, -x)
         rest = special.betainc(wide_a[:, None], wide_b[:, None], np.clip(2 * t[:, None] - x, 0.0, 1.0))
         inside = (np.exp(log_density - log_norm[:, None]) * rest) @ _WEIGHT * width
-        full: NDArray[np.float64] = special.betainc(narrow_a, narrow_b, np.clip(2 * t - 1, 0.0, 1.0))
-        return full + inside
+        full = special.betainc(narrow_a, narrow_b, np.clip(2 * t - 1, 0.0, 1.0))
+        return np.asarray(full + inside)
 
     median, low, high = (_invert(below, q, len(counts)) for q in (0.5, (1 - level) / 2, (1 + level) / 2))
     return BaccPosterior(mean, median, low, high)

@@ -47,9 +47,21 @@ class RunResult:
         """Class names in order."""
         return [str(name) for name in self.metrics["labels"]]
 
-    def summary(self, metric: str, group: str) -> float:
-        """A group mean; NaN where it is undefined."""
-        value = self.metrics["groups"][group]["mean"][metric]
+    def summary(self, metric: str, group: str, threshold: str = "0.5") -> float:
+        """A group mean; NaN where it is undefined.
+
+        Args:
+            metric: `bacc`, `auc`, `ap` or `f1`.
+            group: `total`, `head`, `medium` or `tail`.
+            threshold: `0.5`, or `validation` for thresholds that were best there.
+
+        Raises:
+            UserError: The run has no thresholds from validation.
+        """
+        if threshold != "0.5" and "best_threshold" not in self.metrics:
+            raise UserError(f"{self.path} has no thresholds from validation; its predictions did not cover that split.")
+        chosen = self.metrics if threshold == "0.5" else self.metrics["best_threshold"]
+        value = chosen["groups"][group]["mean"][metric]
         return float("nan") if value is None else float(value)
 
     def per_class(self, metric: str) -> list[float]:

@@ -37,7 +37,7 @@ def paper() -> dict[str, Any]:
     return read_yaml(files("ltml_benchmark").joinpath("report", "paper.yaml"), "report/paper.yaml")
 
 
-def rows_of(runs: Sequence[RunResult], metrics: Sequence[str] = METRICS) -> list[Row]:
+def rows_of(runs: Sequence[RunResult], threshold: str = "0.5") -> list[Row]:
     """One row per recipe and data set, seeds averaged, in the order given."""
     grouped: dict[tuple[str, str], list[RunResult]] = {}
     for run in runs:
@@ -46,8 +46,8 @@ def rows_of(runs: Sequence[RunResult], metrics: Sequence[str] = METRICS) -> list
     rows = []
     for (name, _), members in grouped.items():
         values = {
-            metric: np.array([[100 * run.summary(metric, column) for column in COLUMNS] for run in members])
-            for metric in metrics
+            metric: np.array([[100 * run.summary(metric, column, threshold) for column in COLUMNS] for run in members])
+            for metric in METRICS
         }
         rows.append(
             Row(
@@ -63,7 +63,7 @@ def rows_of(runs: Sequence[RunResult], metrics: Sequence[str] = METRICS) -> list
     return rows
 
 
-def rows_like(runs: Sequence[RunResult], like: str) -> list[Row]:
+def rows_like(runs: Sequence[RunResult], like: str, threshold: str = "0.5") -> list[Row]:
     """The paper's rows in its order, each followed by our runs of the same method.
 
     Raises:
@@ -76,28 +76,34 @@ def rows_like(runs: Sequence[RunResult], like: str) -> list[Row]:
     for name in content["tables"][like]["rows"]:
         printed = content["rows"][name]
         rows.append(Row(name, "paper", 1, {metric: printed[metric] for metric in METRICS}, None))
-        rows += rows_of([run for run in runs if run.paper_row == name])
+        rows += rows_of([run for run in runs if run.paper_row == name], threshold)
     return rows
 
 
-def table_of_runs(runs: Sequence[RunResult], like: str | None = None, form: Form = "md") -> str:
+def table_of_runs(runs: Sequence[RunResult], like: str | None = None, form: Form = "md", threshold: str = "0.5") -> str:
     """The finished table.
 
     Args:
         runs: Results, from `read_runs`.
         like: `table1` or `table2` to print the paper's numbers beside ours.
         form: Markdown, LaTeX (booktabs) or CSV.
+        threshold: `0.5`, or `validation`.
 
     Returns:
         Text that ends in a note on what the numbers are, except for CSV.
     """
-    rows = rows_like(runs, like) if like else rows_of(runs)
+    rows = rows_like(runs, like, threshold) if like else rows_of(runs, threshold)
     if form == "csv":
         return _csv(rows)
     header = ["method", "numbers", *(f"{metric.upper()} {c.capitalize()}" for metric in METRICS for c in COLUMNS)]
     body = [[row.name, _origin(row), *_cells(row, form)] for row in rows]
     text = _latex(header, body) if form == "latex" else _markdown(header, body)
-    return text + "\n" + "\n".join(("% " if form == "latex" else "") + note for note in _notes(runs, like)) + "\n"
+    return (
+        text
+        + "\n"
+        + "\n".join(("% " if form == "latex" else "") + note for note in _notes(runs, like, threshold))
+        + "\n"
+    )
 
 
 def _origin(row: Row) -> str:
@@ -152,10 +158,9 @@ def _csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _notes(runs: Sequence[RunResult], like: str | None) -> list[str]:
-    notes = [
-        "Percent. BACC at a score of 0.5. Total, Head, Medium and Tail are means over classes with a defined value."
-    ]
+def _notes(runs: Sequence[RunResult], like: str | None, threshold: str) -> list[str]:
+    cut = "a score of 0.5" if threshold == "0.5" else "the threshold that was best on validation, class by class"
+    notes = [f"Percent. BACC at {cut}. Total, Head, Medium and Tail are means over classes with a defined value."]
     if any(run.seeds_differ(other) for run in runs for other in runs):
         notes.append("± is the standard deviation over seeds.")
     undefined = sorted({f"{run.name}: {n}" for run in runs if (n := run.undefined("auc"))})
