@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from ltml_lexicons.choose import DEFAULT_SET, find_label
 from ltml_lexicons.errors import LexiconError
 from ltml_lexicons.gamuts import GamutsFinding
-from ltml_lexicons.lexicon import Lexicon
+from ltml_lexicons.lexicon import Lexicon, package_root
 from ltml_lexicons.yaml_lines import read_document
 
 FIRST_USER_INDEX = 1000
@@ -33,6 +34,11 @@ mentions:                 # whole words in any case; `stem: true` lets the last 
 {mentions}
 unmentions: []            # longer words that hide a mention: - {{text: azygos vein, source: curated}}
 composed: []              # a site with a predicate in one clause; see lexicons/README.md
+"""
+
+
+_SHIPPED = """\
+# {name}: the page that ships for other label sets, as a draft. Edit it; with `--label-set {id}.yaml` it joins the 39.
 """
 
 
@@ -95,6 +101,18 @@ def draft_label(name: str, lexicon: Lexicon, finding: GamutsFinding | None = Non
         gamuts=json.dumps([finding.id] if finding else []),
         mentions="\n".join(lines),
     )
+
+
+def shipped_draft(name: str, lexicon: Lexicon) -> str | None:
+    """The page that ships for a label outside the 39, as a draft; None where there is none.
+
+    A user's file of the same id replaces the page.
+    """
+    label = find_label(lexicon, name)
+    if label is None or label.id in lexicon.label_sets[DEFAULT_SET].labels or label is lexicon.no_finding:
+        return None
+    text = (package_root() / "labels" / f"{label.id}.yaml").read_text(encoding="utf-8")
+    return _SHIPPED.format(name=label.name, id=label.id) + text
 
 
 def taken_indexes(folder: Path) -> set[int]:

@@ -49,7 +49,7 @@ def search_gamuts(query: str, limit: int = 10) -> list[GamutsFinding]:
     ranked = []
     for finding in gamuts_findings():
         score = 10.0 if finding.id == query.strip() else max(_fit(wanted, term) for term in finding.terms)
-        if score >= 0.75:
+        if score >= 0.85:
             ranked.append((-score, len(finding.name), finding.name, finding))
     return [finding for *_, finding in sorted(ranked, key=lambda item: item[:3])[:limit]]
 

@@ -31,7 +31,7 @@ def check(files: Annotated[list[Path] | None, Parameter(name="FILES")] = None, /
     from ltml_lexicons.drafts import PLACEHOLDER
     from ltml_lexicons.lexicon import load_lexicon
 
-    lexicon = load_lexicon(cache=False)
+    lexicon = load_lexicon()
     phrases = sum(len(label.mentions) for label in lexicon.labels.values())
     print(f"lexicon {lexicon.version}: {len(lexicon.labels)} labels, {phrases} phrases, all rules hold")
     for path in files or []:
@@ -147,7 +147,7 @@ def stats(*, label_set: str | None = None) -> None:
 
 
 def _write_draft(name: str, finding: "GamutsFinding | None", out: Path, force: bool) -> None:
-    from ltml_lexicons.drafts import draft_label, label_id, taken_indexes
+    from ltml_lexicons.drafts import draft_label, label_id, shipped_draft, taken_indexes
     from ltml_lexicons.errors import LexiconError
     from ltml_lexicons.lexicon import load_lexicon
 
@@ -156,11 +156,13 @@ def _write_draft(name: str, finding: "GamutsFinding | None", out: Path, force: b
         raise LexiconError(f"`{path}` exists; edit it, or replace it with --force.")
     if not out.is_dir():
         raise LexiconError(f"`{out}` is no folder; make it, or give another with --out.")
-    text = draft_label(name, load_lexicon(), finding, taken_indexes(out))
+    lexicon = load_lexicon()
+    text = shipped_draft(name, lexicon) or draft_label(name, lexicon, finding, taken_indexes(out))
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
-    print(f"{path}: draft with {text.count('{text: ') - 1} phrases; edit it, then `lexicon check {path}`")
+    n_phrases = sum(line.startswith("  - {text: ") for line in text.splitlines())
+    print(f"{path}: draft with {n_phrases} phrases; edit it, then `lexicon check {path}`")
 
 
 def _title(name: str) -> str:

@@ -39,6 +39,9 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
         Mentions, in no particular order.
     """
     mentions: list[MentionSpan] = []
+    has_site = any(hit[2] == _SITE for hit in hits)
+    if not has_site and not compiled.finding_rules:
+        return mentions
     if compiled.suppressor >= 0:  # words that only withhold No Finding stand in nobody's way
         entries, suppressor = compiled.phrases, compiled.suppressor
         hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]

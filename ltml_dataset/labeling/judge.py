@@ -1,4 +1,4 @@
-"""One sentence to judged mentions, with both caches that make repeats free."""
+"""One sentence to judged mentions: encode, match, compose, assert."""
 
 from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import POSITIVE, CompiledLexicon, Role
@@ -13,31 +13,16 @@ Judged = tuple[int, int, int, int, int, str, int, int]
 
 
 class SentenceJudge:
-    """Judges sentences; equal ones once.
+    """The matching step and the assertion step, one after the other."""
 
-    A sentence is first looked up as it is written. A new one is encoded to word classes, and sentences whose classes
-    are equal share one judgement, in token positions.
-    """
-
-    def __init__(self, compiled: CompiledLexicon, engine: AssertionEngine, cache_size: int = 200_000) -> None:
-        """A judge with bounded caches."""
+    def __init__(self, compiled: CompiledLexicon, engine: AssertionEngine) -> None:
+        """A judge with its lexicon and its engine."""
         self.compiled = compiled
         self.engine = engine
-        self._cache_size = cache_size
-        self._by_code: dict[str, tuple[Judged, ...]] = {}
 
     def judge(self, sentence: str) -> tuple[Judged, ...]:
         """Judged mentions in token positions of `sentence`."""
         code = self.compiled.vocabulary.encode(TOKEN.findall(sentence))
-        found = self._by_code.get(code)
-        if found is None:
-            found = self._judge_code(code)
-            if len(self._by_code) >= self._cache_size:
-                self._by_code.clear()
-            self._by_code[code] = found
-        return found
-
-    def _judge_code(self, code: str) -> tuple[Judged, ...]:
         hits = find_hits(code, self.compiled)
         mentions = find_mentions(code, hits, self.compiled)
         if not mentions:

@@ -2,6 +2,9 @@
 
 from ltml_dataset.labeling.compiled import CompiledLexicon, PhraseEntry, Role
 
+REACH_KEPT = 16
+"""Hits looked back at; those that end before the current one are dropped when there are more."""
+
 Hit = tuple[int, int, int, int]
 """First token, one past the last, role, reference into the table of that role."""
 
@@ -33,14 +36,22 @@ def find_hits(code: str, compiled: CompiledLexicon) -> list[Hit]:
     unmentions = [(start, -end, ref) for start, end, role, ref in found if role == _UNMENTION]
     hits: list[Hit] = []
     reach: list[Hit] = []
+    furthest = 0
     for start, negative_end, role, ref in found:
         end = -negative_end
         if role == _UNMENTION:
             continue
         hit = (start, end, role, ref)
-        covering = [other for other in reach if other[1] >= end and (other[0] < start or other[1] > end)]
-        if covering and any(_hides(other, hit, phrases) for other in covering):
-            continue
+        if end <= furthest:
+            if any(
+                other[1] >= end and (other[0] < start or other[1] > end) and _hides(other, hit, phrases)
+                for other in reach
+            ):
+                continue
+        else:
+            furthest = end
+            if len(reach) > REACH_KEPT:
+                reach = [other for other in reach if other[1] > start]
         reach.append(hit)
         if unmentions and role == _PHRASE:
             label = phrases[ref].label

@@ -1,6 +1,7 @@
 """Distinct sentences with what was decided on each, in columns."""
 
 from array import array
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +10,9 @@ from ltml_dataset.labeling.aggregate import RANK_OF_STATE, Ranks
 from ltml_dataset.labeling.judge import Judged, SentenceJudge
 from ltml_dataset.labeling.vocabulary import TOKEN
 
-MENTION_FIELDS = ("label", "phrase", "state", "rule", "start", "end", "cue_start", "cue_end")
-"""Integer columns of the mention table; offsets count within the sentence, -1 where there is no cue."""
+LABEL, PHRASE, STATE, RULE, START, END, CUE_START, CUE_END = range(8)
+"""Columns of the mention table; offsets count within the sentence, -1 where there is no cue."""
+_N_COLUMNS = 8
 
 
 class SentenceStore:
@@ -25,15 +27,21 @@ class SentenceStore:
         self._judge = judge
         self._n_labels = n_labels
         self._limit = limit
+        self._silent = bytes(n_labels)
         self._clear()
 
     def _clear(self) -> None:
         self.numbers: dict[str, int] = {}
-        self._ranks: Ranks = np.zeros((4096, self._n_labels), dtype=np.int8)
-        self._first = array("q", [0])
-        self._columns = {name: array("i") for name in MENTION_FIELDS}
+        """Sentence as written -> number."""
+        self._ranks = bytearray()
+        self._waiting: dict[int, tuple[str, tuple[Judged, ...]]] = {}
+        self._first = array("q")
+        self._count = array("q")
+        self._table = array("i")
         self.texts: list[str] = []
+        """Words of each mention."""
         self.cues: list[str | None] = []
+        """Words of each mention's cue."""
         self.rules: dict[str, int] = {}
 
     def begin_batch(self) -> None:
@@ -45,34 +53,25 @@ class SentenceStore:
         """The number of a sentence met for the first time."""
         number = len(self.numbers)
         self.numbers[sentence] = number
-        if number >= len(self._ranks):
-            self._ranks = np.concatenate([self._ranks, np.zeros_like(self._ranks)])
         judged = self._judge.judge(sentence)
         if judged:
-            self._add_mentions(number, sentence, judged)
-        self._first.append(len(self.texts))
+            row = bytearray(self._n_labels)
+            for mention in judged:
+                rank = RANK_OF_STATE[mention[2]]
+                if rank > row[mention[0]]:
+                    row[mention[0]] = rank
+            self._ranks += row
+            self._waiting[number] = (sentence, judged)
+        else:
+            self._ranks += self._silent
+        self._first.append(0)
+        self._count.append(0)
         return number
-
-    def _add_mentions(self, number: int, sentence: str, judged: tuple[Judged, ...]) -> None:
-        spans = [match.span() for match in TOKEN.finditer(sentence)]
-        row = self._ranks[number]
-        columns = self._columns
-        for label, phrase, state, first, last, rule, cue_first, cue_last in judged:
-            row[label] = max(row[label], RANK_OF_STATE[state])
-            start, end = spans[first][0], spans[last - 1][1]
-            has_cue = cue_first >= 0
-            cue_start, cue_end = (spans[cue_first][0], spans[cue_last - 1][1]) if has_cue else (-1, -1)
-            rule_number = self.rules.setdefault(rule, len(self.rules))
-            values = (label, phrase, state, rule_number, start, end, cue_start, cue_end)
-            for name, value in zip(MENTION_FIELDS, values, strict=True):
-                columns[name].append(value)
-            self.texts.append(sentence[start:end])
-            self.cues.append(sentence[cue_start:cue_end] if has_cue else None)
 
     @property
     def ranks(self) -> Ranks:
-        """(S, L) ranks by sentence number."""
-        return self._ranks
+        """(S, L) ranks by sentence number; a copy."""
+        return np.frombuffer(bytes(self._ranks), dtype=np.int8).reshape(-1, self._n_labels)
 
     def mention_range(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """First mention and number of mentions of each sentence.
@@ -80,12 +79,37 @@ class SentenceStore:
         Args:
             numbers: (M,) sentence numbers.
         """
-        first = np.array(self._first, dtype=np.int64)
-        return first[numbers], first[numbers + 1] - first[numbers]
+        if self._waiting:
+            self._tabulate()
+        if not len(self._first):
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        return np.array(self._first, dtype=np.int64)[numbers], np.array(self._count, dtype=np.int64)[numbers]
 
-    def column(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        """Values of one column of the mention table at `rows`."""
-        if not len(rows):  # an empty buffer cannot be viewed
-            return np.zeros(0, dtype=np.int32)
-        values: npt.NDArray[np.int32] = np.frombuffer(self._columns[name], dtype=np.intc)[rows]
-        return values
+    def mentions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """(R, 8) rows of the mention table."""
+        if not len(self._table):
+            return np.zeros((0, _N_COLUMNS), dtype=np.int32)
+        table: npt.NDArray[np.int32] = np.frombuffer(self._table, dtype=np.intc).reshape(-1, _N_COLUMNS)[rows]
+        return table
+
+    def _tabulate(self) -> None:
+        """Work out offsets of mentions: only where evidence is asked for."""
+        rows: list[tuple[int, ...]] = []
+        texts, cues, rules = self.texts, self.cues, self.rules
+        for number, (sentence, judged) in self._waiting.items():
+            spans = [match.span() for match in TOKEN.finditer(sentence)]
+            self._first[number] = len(texts)
+            self._count[number] = len(judged)
+            for label, phrase, state, first, last, rule, cue_first, cue_last in judged:
+                start, end = spans[first][0], spans[last - 1][1]
+                texts.append(sentence[start:end])
+                rule_number = rules.setdefault(rule, len(rules))
+                if cue_first < 0:
+                    cues.append(None)
+                    rows.append((label, phrase, state, rule_number, start, end, -1, -1))
+                else:
+                    cue_start, cue_end = spans[cue_first][0], spans[cue_last - 1][1]
+                    cues.append(sentence[cue_start:cue_end])
+                    rows.append((label, phrase, state, rule_number, start, end, cue_start, cue_end))
+        self._waiting.clear()
+        self._table.extend(chain.from_iterable(rows))

@@ -2,21 +2,23 @@
 
 import re
 
-_BOUNDARY = re.compile(
+_MARK = re.compile(
     r"""
-      (?P<stop>(?<![.!?])[.!?]++["')\]]*\s+)                   # a stop and a blank: most sentences
-    | (?P<glued>(?<=[a-z)])[.](?=[A-Z][a-z]))       # a stop that lost its blank
-    | (?P<blank>\n[^\S\n]*\n\s*)                    # a blank line
-    | (?P<item>\n(?=[^\S\n]*(?:\d{1,2}[.)]|[-*\u2022])[^\S\n]))   # a list item on a new line
-    | (?P<inline>(?<=[a-z)])\s+(?=\d{1,2}[.][^\S\n]+[A-Z]))       # a list item inside a line
-    | (?P<wrap>\n)                                  # a line end: a boundary only where the line was cut short
+      [.!?](?<![.!?][.!?])[.!?]*+["')\]]*+\s+     # a stop and a blank: most sentences
+    | [.](?=[A-Z][a-z])                           # perhaps a stop that lost its blank
+    | \n                                          # a line end: a boundary if the line was cut short
     """,
     re.VERBOSE,
 )
+"""Begins with a plain character class, which the regex engine finds fast; the rest is decided at each mark."""
 
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:dr|mr|mrs|ms|st|vs|approx|e\.g|i\.e|cf|fig|pt|resp|ca)$", re.IGNORECASE)
-_FIRST_WORD = re.compile(r"[^\S\n]*(\S+)")
+_ABBREVIATION_ENDS = frozenset("rsRSxXgGeEfFtTpPaA")
 _MAX_ABBREVIATION = 8
+MAX_SENTENCE = 1000
+"""Characters; what is longer is no sentence and is cut at a blank, so that no text costs more than its length."""
+_ITEM_NUMBER = re.compile(r"(?<=[a-z)])\s+(\d{1,2})$")
+_LINE_START = re.compile(r"[^\S\n]*(?:(\n\s*)|((?:\d{1,2}[.)]|[-*\u2022])[^\S\n])|(\S+))?")
 
 
 def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
@@ -38,43 +40,67 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
         >>> [text[a:b] for a, b in split_sentences(text)]
         ['1. Small left\neffusion.', '2. Tube at 2.5 cm, vs. prior']
     """
+    return [(first, first + len(sentence)) for first, sentence in sentences_of(text, start, end)]
+
+
+def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, str]]:
+    """Sentences as (offset, text); see `split_sentences`."""
     stop = len(text) if end is None else end
-    sentences: list[tuple[int, int]] = []
+    sentences: list[tuple[int, str]] = []
     width = -1
     begin = start
-    for match in _BOUNDARY.finditer(text, start, stop):
-        kind = match.lastgroup
+    for match in _MARK.finditer(text, start, stop):
         left, right = match.span()
-        if kind == "stop":
-            before = text[left - 1 : left]
-            if before.isdigit():
-                if text[begin:left].strip().isdigit():  # "2. Tube": the number belongs to what follows
+        before = text[left - 1] if left > start else " "
+        if text[left] == "\n":
+            line = _LINE_START.match(text, right, stop)
+            if line is None or line.lastindex is None:  # the last line end of the section
+                continue
+            if line.lastindex == 1:
+                right = line.end()
+            elif line.lastindex == 3:
+                if width < 0:
+                    width = max(map(len, text[start:stop].split("\n")))
+                if not _is_cut_short(text, left, line[3], width):
                     continue
-            elif _ABBREVIATION.search(text, max(begin, left - _MAX_ABBREVIATION), left):
+        elif right - left == 1:
+            if not (before.islower() or before == ")"):
                 continue
-        elif kind == "wrap":
-            if width < 0:
-                width = max(map(len, text[start:stop].split("\n")))
-            if not _is_cut_short(text, left, right, stop, width):
+        elif before.isdigit():
+            if text[begin:left].strip().isdigit():  # "2. Tube": the number belongs to what follows
                 continue
+            number = _ITEM_NUMBER.search(text, max(begin, left - 40), left)
+            if number is not None and right < stop and text[right].isupper():
+                _append(sentences, text, begin, number.start())
+                begin = number.start(1)
+                continue
+        elif before in _ABBREVIATION_ENDS and _ABBREVIATION.search(text, max(begin, left - _MAX_ABBREVIATION), left):
+            continue
         _append(sentences, text, begin, right)
         begin = right
-    _append(sentences, text, begin, stop)
+    if begin < stop:
+        _append(sentences, text, begin, stop)
     return sentences
 
 
-def _append(sentences: list[tuple[int, int]], text: str, begin: int, end: int) -> None:
-    piece = text[begin:end]
-    stripped = piece.strip()
-    if stripped:
-        first = begin + piece.index(stripped[0])
-        sentences.append((first, first + len(stripped)))
+def _append(sentences: list[tuple[int, str]], text: str, begin: int, end: int) -> None:
+    piece = text[begin:end].rstrip()
+    if piece:
+        sentence = piece.lstrip()
+        begin += len(piece) - len(sentence)
+        while len(sentence) > MAX_SENTENCE:
+            cut = sentence.rfind(" ", 1, MAX_SENTENCE)
+            cut = cut if cut > 0 else MAX_SENTENCE
+            sentences.append((begin, sentence[:cut].rstrip()))
+            rest = sentence[cut:].lstrip()
+            begin += len(sentence) - len(rest)
+            sentence = rest
+        sentences.append((begin, sentence))
 
 
-def _is_cut_short(text: str, left: int, right: int, stop: int, width: int) -> bool:
-    """Whether the line ending at `left` stops early and something new begins at `right`."""
-    word = _FIRST_WORD.match(text, right, stop)
-    if word is None or not word[1][0].isupper():
+def _is_cut_short(text: str, left: int, word: str, width: int) -> bool:
+    """Whether the line ending at `left` stops early and something new begins with `word`."""
+    if not word[0].isupper():
         return False
     line_start = text.rfind("\n", 0, left) + 1
-    return left - line_start + 1 + len(word[1]) <= width
+    return left - line_start + 1 + len(word) <= width

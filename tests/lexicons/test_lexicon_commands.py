@@ -15,55 +15,64 @@ from ltml_lexicons.lexicon import load_lexicon
 
 
 @pytest.fixture
-def azygos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cervical_rib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A drafted label file in the current folder."""
     monkeypatch.chdir(tmp_path)
-    assert main(["lexicon", "new", "Azygos Lobe"]) == 0
-    return tmp_path / "azygos_lobe.yaml"
+    assert main(["lexicon", "new", "Cervical Rib"]) == 0
+    return tmp_path / "cervical_rib.yaml"
 
 
-def test_a_draft_is_a_fortieth_label_as_it_stands(azygos: Path) -> None:
-    labeler = Labeler(label_set=str(azygos))
-    assert labeler.label_names == (*Labeler.default().label_names, "Azygos Lobe")
-    row = labeler.label(["Azygos lobe, a variant. No pneumothorax."]).to_pylist()[0]
-    assert row["Azygos Lobe"] == 1
+def test_a_draft_is_a_fortieth_label_as_it_stands(cervical_rib: Path) -> None:
+    labeler = Labeler(label_set=str(cervical_rib))
+    assert labeler.label_names == (*Labeler.default().label_names, "Cervical Rib")
+    row = labeler.label(["Cervical rib, a variant. No pneumothorax."]).to_pylist()[0]
+    assert row["Cervical Rib"] == 1
     assert row["Pneumothorax"] == 0
     assert row["No Finding"] is None
-    assert labeler.label(["No azygos lobe."]).to_pylist()[0]["Azygos Lobe"] == 0
+    assert labeler.label(["No cervical rib."]).to_pylist()[0]["Cervical Rib"] == 0
 
 
-def test_one_file_is_enough_for_the_label_command(azygos: Path, tmp_path: Path) -> None:
+def test_the_page_of_a_label_outside_the_39_becomes_the_draft(tmp_path: Path) -> None:
+    assert main(["lexicon", "new", "Azygos Lobe", "--out", str(tmp_path)]) == 0
+    labeler = Labeler(label_set=str(tmp_path / "azygos_lobe.yaml"))
+    assert labeler.label_names[-1] == "Azygos Lobe"
+    assert len(labeler.label_names) == 40
+    assert labeler.label(["Azygous lobe, a normal variant."]).to_pylist()[0]["Azygos Lobe"] == 1
+    assert main(["lexicon", "check", str(tmp_path / "azygos_lobe.yaml")]) == 0
+
+
+def test_one_file_is_enough_for_the_label_command(cervical_rib: Path, tmp_path: Path) -> None:
     reports = tmp_path / "reports.csv"
-    reports.write_text("report_id,text\na,There is an azygos lobe.\nb,Clear lungs.\n", encoding="utf-8")
+    reports.write_text("report_id,text\na,There is a cervical rib.\nb,Clear lungs.\n", encoding="utf-8")
     out = tmp_path / "labels.parquet"
-    assert main(["label", str(reports), "--out", str(out), "--label-set", str(azygos)]) == 0
-    assert pq.read_table(out).column("Azygos Lobe").to_pylist() == [1, None]
+    assert main(["label", str(reports), "--out", str(out), "--label-set", str(cervical_rib)]) == 0
+    assert pq.read_table(out).column("Cervical Rib").to_pylist() == [1, None]
 
 
-def test_an_edited_file_with_its_own_site_finds_composed_wordings(azygos: Path) -> None:
-    text = azygos.read_text(encoding="utf-8")
+def test_an_edited_file_with_its_own_site_finds_composed_wordings(cervical_rib: Path) -> None:
+    text = cervical_rib.read_text(encoding="utf-8")
     edited = text.replace(
         "composed: []",
-        "composed:\n  - {name: thick azygos fissure, site: [azygos_fissure], abnormal: [thickened]}\n"
-        "groups:\n  sites:\n    azygos_fissure: {definition: Its fissure., terms: [azygos fissure]}\n#",
+        "composed:\n  - {name: thick cervical band, site: [cervical_band], abnormal: [thickened]}\n"
+        "groups:\n  sites:\n    cervical_band: {definition: Its band., terms: [cervical band]}\n#",
     )
-    azygos.write_text(edited, encoding="utf-8")
-    assert main(["lexicon", "check", str(azygos)]) == 0
-    row = Labeler(label_set=str(azygos)).label(["The azygos fissure is thickened."]).to_pylist()[0]
-    assert row["Azygos Lobe"] == 1
+    cervical_rib.write_text(edited, encoding="utf-8")
+    assert main(["lexicon", "check", str(cervical_rib)]) == 0
+    row = Labeler(label_set=str(cervical_rib)).label(["The cervical band is thickened."]).to_pylist()[0]
+    assert row["Cervical Rib"] == 1
 
 
-def test_a_set_file_takes_names_ids_and_adjacent_files(azygos: Path, tmp_path: Path) -> None:
+def test_a_set_file_takes_names_ids_and_adjacent_files(cervical_rib: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
-        "id: mine\nname: Mine\nabout: A test.\nsource: here\nfiles: [azygos_lobe.yaml]\n"
-        "labels: [Azygos Lobe, pneumothorax, Pleural Effusion]\nnames: {pleural_effusion: Effusion}\n",
+        "id: mine\nname: Mine\nabout: A test.\nsource: here\nfiles: [cervical_rib.yaml]\n"
+        "labels: [Cervical Rib, pneumothorax, Pleural Effusion]\nnames: {pleural_effusion: Effusion}\n",
         encoding="utf-8",
     )
     labeler = Labeler(label_set=str(path))
-    assert labeler.label_names == ("Azygos Lobe", "Pneumothorax", "Effusion")
-    row = labeler.label(["Small effusion beside an azygos lobe."]).to_pylist()[0]
-    assert (row["Azygos Lobe"], row["Pneumothorax"], row["Effusion"]) == (1, None, 1)
+    assert labeler.label_names == ("Cervical Rib", "Pneumothorax", "Effusion")
+    row = labeler.label(["Small effusion beside a cervical rib."]).to_pylist()[0]
+    assert (row["Cervical Rib"], row["Pneumothorax"], row["Effusion"]) == (1, None, 1)
 
 
 @pytest.mark.parametrize(
@@ -71,30 +80,30 @@ def test_a_set_file_takes_names_ids_and_adjacent_files(azygos: Path, tmp_path: P
     [
         (("origin: user", "origin: user\ncolour: red"), "line 7.*colour"),
         (("source: curated", "source: hearsay"), "unknown source `hearsay`"),
-        (('text: "azygos lobe"', "text: cardiomegaly"), "already names `cardiomegaly`"),
-        (("parents: []", "parents: [no_such_label]"), "unknown parent `no_such_label`"),
+        (('text: "cervical rib"', "text: cardiomegaly"), "already names `cardiomegaly`"),
+        (("parents: []", "parents: [no_such_label]"), "unknown label `no_such_label`"),
         (("index: 1000", "index: 3"), "index 3 already belongs to `lung_opacity`"),
         (("origin: user", "origin: user\norigin: user"), "`origin` stands twice"),
     ],
 )
 def test_faults_of_a_users_file_are_named_with_file_and_line(
-    azygos: Path, change: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+    cervical_rib: Path, change: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = azygos.read_text(encoding="utf-8")
+    text = cervical_rib.read_text(encoding="utf-8")
     assert change[0] in text
-    azygos.write_text(text.replace(*change), encoding="utf-8")
-    assert main(["lexicon", "check", str(azygos)]) == 1
+    cervical_rib.write_text(text.replace(*change), encoding="utf-8")
+    assert main(["lexicon", "check", str(cervical_rib)]) == 1
     shown = capsys.readouterr().err
-    assert "`azygos_lobe.yaml`, line" in shown
+    assert "`cervical_rib.yaml`, line" in shown
     with pytest.raises(LexiconError, match=message):
-        choose_labels(azygos)
+        choose_labels(cervical_rib)
 
 
-def test_a_draft_is_never_overwritten_unasked(azygos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    azygos.write_text("mine", encoding="utf-8")
-    assert main(["lexicon", "new", "Azygos Lobe"]) == 1
+def test_a_draft_is_never_overwritten_unasked(cervical_rib: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cervical_rib.write_text("mine", encoding="utf-8")
+    assert main(["lexicon", "new", "Cervical Rib"]) == 1
     assert "--force" in capsys.readouterr().err
-    assert azygos.read_text(encoding="utf-8") == "mine"
+    assert cervical_rib.read_text(encoding="utf-8") == "mine"
 
 
 def test_new_refuses_labels_that_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,9 +112,9 @@ def test_new_refuses_labels_that_exist(tmp_path: Path, capsys: pytest.CaptureFix
     assert list(tmp_path.iterdir()) == []
 
 
-def test_drafts_in_one_folder_take_different_indexes(azygos: Path, tmp_path: Path) -> None:
-    assert main(["lexicon", "new", "Cervical Rib", "--out", str(tmp_path)]) == 0
-    indexes = [choose_labels(path).labels[-1].index for path in (azygos, tmp_path / "cervical_rib.yaml")]
+def test_drafts_in_one_folder_take_different_indexes(cervical_rib: Path, tmp_path: Path) -> None:
+    assert main(["lexicon", "new", "Bifid Rib", "--out", str(tmp_path)]) == 0
+    indexes = [choose_labels(path).labels[-1].index for path in (cervical_rib, tmp_path / "bifid_rib.yaml")]
     assert indexes == [FIRST_USER_INDEX, FIRST_USER_INDEX + 1]
 
 
