@@ -64,6 +64,8 @@ class BuildConfig(_Options):
     """Phrases: clinical has the curated ones too, paper only CheXpert and Gamuts; by default as the protocol."""
     sections: Literal["default", "official", "all"] = "default"
     """Sections that count: findings and impression; as the official labels chose; or all."""
+    section_overrides: Path | None = None
+    """section_parser.py of MIT-LCP/mimic-cxr, or YAML: studies whose text is chosen by hand, for official sections."""
     parents: bool = True
     """A positive label makes its parents positive."""
     common_labels: Literal["mined", "official"] | None = None

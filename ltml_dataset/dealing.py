@@ -14,7 +14,6 @@ from ltml_dataset.records import Skip
 from ltml_dataset.schema import SPLITS
 from ltml_dataset.splits import (
     ALL_ROWS,
-    Cell,
     assign_splits,
     balance_table,
     iterative_image_split,
@@ -33,8 +32,8 @@ class ImageSplit:
 
     codes: SplitCodes
     """(n,) split of each image."""
-    cells: list[Cell] | None
-    """Balance of every label in every split; None where the split was given."""
+    shares: tuple[float, float, float]
+    """Share that each split should have; the actual one where the split was given."""
     notes: list[str]
     """Sentences for the card."""
     skips: list[Skip]
@@ -53,12 +52,14 @@ def split_images(job: Job, studies: Studies, images: ImageRows, targets: States)
             for (name, ids), path in zip(given.unmatched.items(), options.ids, strict=True)
             for image_id in ids
         ]
-        return ImageSplit(split_codes(given.splits), None, [given.summary()], skips)
+        codes = split_codes(given.splits)
+        return ImageSplit(codes, _actual_shares(codes), [given.summary()], skips)
     if job.config.official_split is not None:
         has_images = job.config.metadata is not None
         ids = image_ids if has_images else studies.study_ids.take(pa.array(images.study_rows))
         names = official_splits(job.config.official_split, pa.array(ids), "dicom_id" if has_images else "study_id")
-        return ImageSplit(split_codes(names), None, [], [])
+        codes = split_codes(names)
+        return ImageSplit(codes, _actual_shares(codes), [], [])
     groups = {"subject": studies.patients()[images.study_rows], "study": images.study_rows, "image": None}
     unit = groups[options.group_by or "subject"]
     if job.config.protocol == "paper" and options.group_by == "image":
@@ -70,7 +71,7 @@ def split_images(job: Job, studies: Studies, images: ImageRows, targets: States)
     sizes = reasons.pop(ALL_ROWS, None)
     notes = [f"The sizes of the splits could not be met: {sizes}."] if sizes else []
     notes += [f"{label} could not be balanced over the splits: {reason}." for label, reason in reasons.items()]
-    return ImageSplit(split_codes(names), cells, notes, [])
+    return ImageSplit(split_codes(names), shares, notes, [])
 
 
 def split_codes(names: npt.NDArray[np.str_]) -> SplitCodes:
@@ -89,3 +90,8 @@ def split_studies(studies: Studies, images: ImageRows, split: SplitCodes) -> Spl
     of_patient = np.zeros(int(patients.max(initial=-1)) + 1, dtype=np.int8)
     np.maximum.at(of_patient, patients, np.maximum(of_study, 0))
     return np.where(of_study < 0, of_patient[patients], of_study)
+
+
+def _actual_shares(codes: SplitCodes) -> tuple[float, float, float]:
+    train, validation, test = (np.count_nonzero(codes == code) / len(codes) for code in range(3))
+    return train, validation, test

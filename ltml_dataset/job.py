@@ -14,6 +14,7 @@ from ltml_dataset.shards import REPORTS_PER_SHARD, Shards, open_shards
 from ltml_dataset.sources import Partition, Source, open_source
 from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.mimic_tables import FILES, find_file
+from ltml_dataset.text.section_overrides import load_overrides
 
 _ROLES = {
     "metadata": "metadata",
@@ -68,13 +69,16 @@ def open_job(config: BuildConfig) -> Job:
         sections=config.sections,
         parents=config.parents,
         text_columns=source.text_columns,
+        section_overrides=load_overrides(config.section_overrides) if config.section_overrides else None,
     )
     partitions = source.partitions(REPORTS_PER_SHARD)
     reports = describe_inputs("reports", source.inputs)
     inputs = reports + [file for option, path in files.items() for file in describe_inputs(option, [path])]
     if config.split.ids is not None:
         inputs += describe_inputs("split.ids", config.split.ids)
-    columns: dict[str, object] = {"id": config.id_column, "text": list(source.text_columns)}
+    if config.section_overrides is not None:
+        inputs += describe_inputs("section_overrides", [config.section_overrides])
+    columns: dict[str, object] = {"id": config.id_column, "text": [config.text_column, *source.text_columns]}
     shards = open_shards(config.out, reports, labeler, columns)
     if not config.dry_run:
         with writing(config.out):

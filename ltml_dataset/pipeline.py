@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.dealing import split_images
+from ltml_dataset.errors import UserError
 from ltml_dataset.export.hub import push_to_hub
 from ltml_dataset.export.manifest import Manifest
 from ltml_dataset.folder import write_data_set
@@ -106,6 +107,11 @@ def find_images(job: Job, studies: Studies) -> ImageRows:
         rows = pa.table({"image_id": studies.report_ids, "view": missing, "image_path": missing})
         images = ImageRows(rows, np.arange(len(studies)), n_without_report=0, n_other_view=0, n_studies_without_image=0)
     is_usable = studies.is_labelled[images.study_rows]
+    if not is_usable.any():
+        raise UserError(
+            f"none of the {len(studies):,} reports of `{job.config.reports}` has text in the sections that are "
+            "labelled and an image that was asked for: try --sections all, or --views all."
+        )
     return replace(images, rows=images.rows.filter(pa.array(is_usable)), study_rows=images.study_rows[is_usable])
 
 

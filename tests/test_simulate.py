@@ -12,6 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from ltml_dataset.cli import main
 from ltml_dataset.errors import UserError
 from ltml_dataset.simulate import SimulatedRelease, simulate_release
 from ltml_dataset.simulate.findings import LABELS, PARENTS, UNSAID
@@ -111,6 +112,30 @@ def test_repeat_call_returns_the_release_and_another_refuses(release: SimulatedR
     assert digest(release.root) == before
     with pytest.raises(UserError, match="from another release"):
         simulate_release(release.root, STUDIES, seed=5)
+
+
+def test_killed_call_is_taken_up_again(release: SimulatedRelease, tmp_path: Path) -> None:
+    part = tmp_path / ".simulate-part"
+    part.mkdir()
+    (part / "mimic-cxr-reports.zip").write_bytes(b"half a file")
+    again = simulate_release(tmp_path, STUDIES, seed=3)
+    assert digest(tmp_path) == digest(release.root)
+    part.mkdir()  # as if killed between two renames
+    for name in ("truth", "IMAGE_FILENAMES"):
+        (tmp_path / name).rename(part / name)
+    assert simulate_release(tmp_path, STUDIES, seed=3) == again
+    assert digest(tmp_path) == digest(release.root)
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "sim")
+    assert main(["simulate", "--studies", "20", "--out", out, "--images", "32", "--reports", "tree"]) == 0
+    assert "20 studies" in capsys.readouterr().out
+    assert len(list(Path(out).rglob("s8*.txt"))) == 20
+    assert list(Path(out).rglob("*.jpg"))
+    assert main(["simulate", "--studies", "21", "--out", out]) == 1
+    assert "from another release" in capsys.readouterr().err
+    assert main(["simulate", "--studies", "20"]) == 2
 
 
 @pytest.mark.parametrize("studies", [0, -1, 10_000_001])

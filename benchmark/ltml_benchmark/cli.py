@@ -81,6 +81,59 @@ def run(
 
 
 @app.command
+def demo(
+    *,
+    out: Path,
+    seeds: int = 3,
+    missed: tuple[float, ...] = (0.0, 0.2, 0.4),
+    recipes: tuple[str, ...] = (),
+    workers: int | None = None,
+) -> None:
+    """Every method on simulated images with known truth, and a study of missed labels. Minutes on a CPU.
+
+    Parameters
+    ----------
+    out:
+        Folder for data, runs and report; a repeat call goes on.
+    seeds:
+        Runs per method and rate.
+    missed:
+        Shares of positives that the training labels miss; repeat the flag for several.
+    recipes:
+        Methods; all shipped ones by default; repeat the flag for several.
+    workers:
+        Processes; the number of cores by default.
+    """
+    from rich.progress import Progress
+
+    from ltml_benchmark.demo import run_demo
+    from ltml_benchmark.noise import study_table, verdict
+    from ltml_benchmark.report.page import write_report
+    from ltml_benchmark.report.runs import read_runs
+    from ltml_benchmark.report.tables import table_of_runs
+
+    with needs_extra("benchmark"):
+        import torch  # noqa: F401
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=None)
+        study = run_demo(
+            out, seeds, missed, recipes, workers,
+            lambda done, total, name: bar.update(task, completed=done, total=total, description=name),
+        )  # fmt: skip
+    runs = read_runs([out / "runs" / f"missed-{round(100 * rate):02d}" for rate in missed])
+    clean = [run for run in runs if run.manifest["data"]["config"]["missed"] == missed[0]]
+    order = {name: place for place, name in enumerate(study["methods"])}
+    print(f"Simulated images, {missed[0]:.0%} of positives missed\n")
+    print(table_of_runs(sorted(clean, key=lambda run: (order[run.name], run.seed))))
+    print(f"Tail by share of positives missed, mean and 95 % interval over {study['seeds']} seeds\n")
+    print(study_table(study) + "\n")
+    sentences = [verdict(study, metric, rate) for rate in missed for metric in ("bacc", "auc")]
+    print("\n".join(filter(None, sentences)))
+    write_report(runs, out / "report.html", study)
+    print(f"\n{study['runs_trained']} runs in {study['seconds']:.0f} s; report: {out / 'report.html'}")
+
+
+@app.command
 def score(
     predictions: Path,
     *,
@@ -165,6 +218,24 @@ def compare(run_a: Path, run_b: Path, *, data: Path | None = None, replicates: i
 
     (a,), (b,) = read_runs([run_a]), read_runs([run_b])
     show(comparison_table(compare_runs(a, b, data, replicates)))
+
+
+@app.command
+def report(runs: Annotated[list[Path], Parameter(negative=())], *, out: Path) -> None:
+    """One self-contained HTML page: tables, per-class increments, gradients, curves, intervals.
+
+    Parameters
+    ----------
+    runs:
+        Run folders, folders that hold some, or the output of `demo`.
+    out:
+        HTML file.
+    """
+    from ltml_benchmark.noise import find_study
+    from ltml_benchmark.report.page import write_report
+    from ltml_benchmark.report.runs import read_runs
+
+    print(write_report(read_runs(runs), out, find_study(runs)))
 
 
 @app.command

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -136,3 +137,27 @@ def _step_of(line: str) -> float:
 
 def _plain(value: float | int | str) -> float | int | str | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class Meter:
+    """Images per second since the last report."""
+
+    def __init__(self) -> None:
+        self.started = self.reported = time.perf_counter()
+        self.images = 0
+
+    def count(self, images: int) -> None:
+        """Add images."""
+        self.images += images
+
+    def rate(self) -> float:
+        """Images per second since the last call."""
+        now = time.perf_counter()
+        rate, self.images, self.reported = self.images / max(now - self.reported, 1e-9), 0, now
+        return rate
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.perf_counter()
+        seconds, self.started = now - self.started, now
+        return seconds

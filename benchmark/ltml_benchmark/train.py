@@ -2,12 +2,10 @@
 
 import logging
 import math
-import os
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +19,9 @@ from ltml_benchmark.batches import Batch, BatchReader
 from ltml_benchmark.checkpoint import load_state, save_state, state_to_resume
 from ltml_benchmark.config import Recipe
 from ltml_benchmark.data import Folder, Split, open_folder
+from ltml_benchmark.engine import device_name, predict, start_fabric
 from ltml_benchmark.errors import UserError
-from ltml_benchmark.logs import Logger, make_loggers
+from ltml_benchmark.logs import Logger, Meter, make_loggers
 from ltml_benchmark.losses import decision_warning, loss_parameters, make_loss
 from ltml_benchmark.metrics import best_thresholds
 from ltml_benchmark.models import build_model, load_weights, resolved, save_weights
@@ -32,16 +31,11 @@ from ltml_benchmark.pixels import Pixels, open_pixels
 from ltml_benchmark.runfiles import write_predictions
 from ltml_benchmark.runrecord import finish_record, start_record
 from ltml_benchmark.scoring import epoch_scalars, evaluate_split, metrics_content, selection_value
-from ltml_benchmark.transforms import evaluation_view, training_view, view_draws
+from ltml_benchmark.transforms import training_view, view_draws
 
 logger = logging.getLogger(__name__)
 
 WEIGHTS_FILE = "model.safetensors"
-PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
-    "32": "32-true",
-    "bf16": "bf16-mixed",
-    "fp16": "16-mixed",
-}
 
 
 @dataclass
@@ -195,29 +189,6 @@ def loss_for(recipe: Recipe, counts: NDArray[np.int64], n_images: int, n_rows: i
     return loss
 
 
-def start_fabric(recipe: Recipe, device: str, devices: int) -> Fabric:
-    """Processes, devices and precision."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda was asked for, but PyTorch sees no GPU; give --device cpu.")
-    accelerator = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    precision = recipe.precision
-    if precision == "auto":
-        precision = "bf16" if accelerator == "cuda" else "32"
-    if recipe.deterministic:
-        torch.use_deterministic_algorithms(True)
-    torch.set_float32_matmul_precision("high")
-    if "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun
-        devices = int(os.environ["LOCAL_WORLD_SIZE"])
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=devices,
-        strategy="ddp" if devices > 1 else "auto",
-        precision=PRECISIONS[precision],
-    )
-    fabric.launch()
-    return fabric
-
-
 def steps_of(recipe: Recipe, epoch_images: int) -> tuple[int, int]:
     """Batches in an epoch and in the run."""
     per_epoch = epoch_images // recipe.batch_size
@@ -229,13 +200,6 @@ def steps_of(recipe: Recipe, epoch_images: int) -> tuple[int, int]:
         )
     total = per_epoch * recipe.epochs
     return per_epoch, min(total, recipe.max_steps) if recipe.max_steps else total
-
-
-def device_name(fabric: Fabric) -> str:
-    """The hardware in words."""
-    if fabric.device.type == "cuda":
-        return torch.cuda.get_device_name(fabric.device)
-    return f"CPU, {torch.get_num_threads()} threads"
 
 
 # --- fit --------------------------------------------------------------------------------------------------------------
@@ -331,7 +295,7 @@ def seed_of(seed: int, step: int, stream: int) -> int:
 def validate(run: Run, epoch: int) -> None:
     """Score the validation split and keep the weights when they are the best so far."""
     pixels, split = run.validation
-    scores = predict(run, run.scored, pixels, split)
+    scores = predict(run.fabric, run.scored, pixels, split, run.recipe)
     result = evaluate_split(scores, split, run.folder)
     value = selection_value(result, run.recipe.select, epoch)
     is_best = value > run.progress.best or run.progress.best_epoch < 0
@@ -348,30 +312,6 @@ def validate(run: Run, epoch: int) -> None:
             save_weights(run.out / WEIGHTS_FILE, run.scored.state_dict(), run.folder.labels, about)
 
 
-@torch.no_grad()
-def predict(run: Run, model: nn.Module, pixels: Pixels, split: Split) -> NDArray[np.float32]:
-    """Probabilities of a split, rows divided over the processes: (N, C) float32."""
-    fabric, size = run.fabric, run.recipe.eval_batch_size
-    world, count = fabric.world_size, len(split)
-    mine = np.arange(fabric.global_rank, count + (-count) % world, world) % count  # padded, equal on all
-    was_training = model.training
-    model.eval()
-    parts: list[Tensor] = []
-    with BatchReader(pixels, split.target, fabric.device, run.recipe.workers) as reader:
-        for batch in reader.batches(mine[start : start + size] for start in range(0, len(mine), size)):
-            views = evaluation_view(batch.images, run.recipe.transforms)
-            if run.recipe.channels_last:
-                views = views.contiguous(memory_format=torch.channels_last)
-            with fabric.autocast():
-                logits = model(views)
-            parts.append(torch.sigmoid(logits.float()))
-    model.train(was_training)
-    scores = torch.cat(parts)
-    if world > 1:
-        scores = cast(Tensor, fabric.all_gather(scores)).transpose(0, 1).reshape(-1, scores.shape[1])
-    return scores[:count].cpu().numpy()
-
-
 # --- save -------------------------------------------------------------------------------------------------------------
 
 
@@ -380,7 +320,9 @@ def save(run: Run, images: Path | None) -> None:
     run.fabric.barrier()
     load_weights(run.net, run.out / WEIGHTS_FILE, run.folder.labels)
     test = open_pixels(run.folder.splits["test"], images, run.recipe.data.decode_size, run.recipe.data.missing_images)
-    scored = [(split, predict(run, run.net, pixels, split)) for pixels, split in (run.validation, test)]
+    scored = [
+        (split, predict(run.fabric, run.net, pixels, split, run.recipe)) for pixels, split in (run.validation, test)
+    ]
     if not run.fabric.is_global_zero:
         return
     parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
@@ -412,30 +354,6 @@ def checkpoint(run: Run) -> None:
         "progress": asdict(run.progress),
     }
     save_state(run.out, state, run.recipe, run.folder)
-
-
-class Meter:
-    """Images per second since the last report."""
-
-    def __init__(self) -> None:
-        self.started = self.reported = time.perf_counter()
-        self.images = 0
-
-    def count(self, images: int) -> None:
-        """Add images."""
-        self.images += images
-
-    def rate(self) -> float:
-        """Images per second since the last call."""
-        now = time.perf_counter()
-        rate, self.images, self.reported = self.images / max(now - self.reported, 1e-9), 0, now
-        return rate
-
-    def lap(self) -> float:
-        """Seconds since the last lap."""
-        now = time.perf_counter()
-        seconds, self.started = now - self.started, now
-        return seconds
 
 
 def report_step(run: Run, epoch: int, value: Tensor, meter: Meter) -> None:

@@ -308,3 +308,33 @@ class LabelSet(LexiconModel):
     """Label files beside this one that join the lexicon: a user's own labels."""
     names: dict[Identifier, str] = {}
     """Other column names for labels whose users know them by another name."""
+
+
+class MappedLabel(LexiconModel):
+    """One label of another project in ours."""
+
+    label: Identifier
+    """Id of our label."""
+    relation: Literal["same", "narrower", "wider"]
+    """What theirs is, seen from ours."""
+    note: str | None = None
+    """Why."""
+
+
+class Mapping(LexiconModel):
+    """One file of `mappings/`: another project's label names in ours."""
+
+    id: Identifier
+    """Equals the file name."""
+    about: str
+    """What the file holds."""
+    source: str
+    """Project and version."""
+    licence: str
+    """Terms of the project."""
+    states: dict[str, State]
+    """Their words for present, absent and uncertain."""
+    labels: dict[str, MappedLabel]
+    """Their label -> ours."""
+    unmapped: dict[str, str] = {}
+    """Their label -> why it has no counterpart."""

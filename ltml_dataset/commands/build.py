@@ -4,9 +4,11 @@ import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
-from ltml_dataset.config import BuildConfig, read_recipe
+from ltml_dataset.config import BuildConfig, SplitConfig, read_recipe
+
+STUDIES_OF_MIMIC = 227_835
 
 MOST_NOTES = 5
 """Notes that are printed; all are in the manifest."""
@@ -52,9 +54,52 @@ def build(
         _print_built(build_data_set(config, show_progress=not json), json=json)
 
 
+def demo(
+    *,
+    out: Path,
+    studies: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 2000,
+    seed: int = 0,
+    workers: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Simulate a small MIMIC-CXR release and build the data set from it.
+
+    The release lies in the hidden folder .release of the data set. Its classes are as rare as in MIMIC-CXR, so the
+    limits of head and medium classes shrink with the number of studies.
+
+    Args:
+        out: Folder of the data set.
+        studies: Number of studies to simulate.
+        seed: Another seed, another release and another split.
+        workers: Processes; 1 is this process alone. By default one per core.
+        json: Print a machine-readable summary.
+    """
+    from ltml_dataset.export.staging import check_out
+    from ltml_dataset.pipeline import build as build_data_set
+    from ltml_dataset.simulate import simulate_release
+
+    check_out(out, force=False)
+    release = simulate_release(out / ".release" / f"{studies}-{seed}", studies, seed=seed)
+    share = studies / STUDIES_OF_MIMIC
+    config = BuildConfig(
+        reports=release.reports,
+        metadata=release.metadata,
+        official_labels=release.official_labels,
+        out=out,
+        head=max(1, round(10_000 * share)),
+        medium=max(1, round(1_000 * share)),
+        split=SplitConfig(seed=seed),
+        workers=workers,
+    )
+    _print_built(build_data_set(config, show_progress=not json), json=json)
+    if not json:
+        print(f"Reports   {release.reports} (simulated; truth in {release.truth})")
+
+
 def register(app: App) -> None:
     """Add the commands of this module."""
     app.command(build)
+    app.command(demo)
 
 
 def _print_plan(job: "Job", *, json: bool) -> None:

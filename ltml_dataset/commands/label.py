@@ -37,6 +37,7 @@ def label(
     label_set: str = "ltml39",
     profile: Profile = "clinical",
     sections: Policy = "default",
+    section_overrides: Path | None = None,
     engine: Engine = "rules",
     spacy_model: str | None = None,
     compat: Compat | None = None,
@@ -58,6 +59,8 @@ def label(
         label_set: ltml39, chexpert14, another set's name, or a YAML file of yours.
         profile: clinical uses every phrase, paper only those of CheXpert and Gamuts.
         sections: Which sections are read: findings and impression, the one behind the official labels, or all.
+        section_overrides: section_parser.py of MIT-LCP/mimic-cxr, or YAML: studies whose text is chosen by hand, for
+            official sections.
         engine: rules: by cues and their scope. spacy: negation and uncertainty on a dependency parse.
         spacy_model: Installed spaCy model for --engine spacy; by default the first English one with a parser.
         compat: chexpert: the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its 13 labels.
@@ -71,6 +74,7 @@ def label(
     from ltml_dataset.label_file import write_labels
     from ltml_dataset.labeling.labeler import Labeler
     from ltml_dataset.sources import open_source
+    from ltml_dataset.text.section_overrides import load_overrides
 
     if workers is not None and workers < 1:
         raise UserError(f"--workers {workers} is no number of processes; give 1 or more.")
@@ -85,6 +89,7 @@ def label(
         text_columns=source.text_columns,
         compat=compat,
         spacy_model=spacy_model,
+        section_overrides=load_overrides(section_overrides) if section_overrides else None,
     )
     summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers)
     if json:

@@ -236,7 +236,7 @@ def _split_text(manifest: Manifest) -> str:
         return "Validation and test are the given lists of image ids; everything else is train. Patients may cross."
     ratios, seed = options.get("ratios", "7:1:2"), options.get("seed", 0)
     unit = options.get("group_by", "subject")
-    if manifest.config.get("protocol") == "paper":
+    if manifest.config.get("protocol") == "paper" and unit == "image":
         return (
             "The protocol of the paper: iterative stratification of images, test 20 % first, then validation 10 % of "
             f"the rest (seed {seed}). Images of one patient lie in several splits: use it to compare with published "

@@ -64,7 +64,8 @@ class WordedJudge:
         if not inside:
             return POSITIVE
         first, last = inside[0], inside[-1] + 1
-        hits = find_hits(self.compiled.vocabulary.encode([token.group() for token in tokens]), self.compiled)
+        code = self.compiled.vocabulary.encode([token.group() for token in tokens])
+        hits = find_hits(code, self.compiled, all_hits=True)
         outside = [hit for hit in hits if hit[1] <= first or hit[0] >= last]
         span: MentionSpan = (first, last, first, last, -1, -1, POSITIVE, -1)
         return self._asserter.assert_sentence(sentence, tokens, outside, [span])[0].state

@@ -68,7 +68,7 @@ class CompatJudge:
             return ()
         tokens = list(TOKEN.finditer(sentence))
         code = self.compiled.vocabulary.encode([token.group() for token in tokens])
-        hits = find_hits(code, self.compiled)
+        hits = find_hits(code, self.compiled, all_hits=True)
         cues = [hit for hit in hits if hit[2] in (Role.CUE, Role.WORD)]
         spoken = {mention[4]: mention for mention in compose(code, hits, self.compiled)}
         said = next((state for words, state in self._says if any(word in cleaned for word in words)), POSITIVE)

@@ -22,8 +22,8 @@ QUALITY = 95
 CONTRAST = 0.55
 """Marks against the noise: low enough that a network has to learn, high enough that it can."""
 
-BATCH = 256
-"""Images drawn at once: 256 of 64 x 64 float32 are 4 MiB a layer."""
+PIXELS_AT_ONCE = 1_048_576
+"""Images are drawn in batches of this many pixels: 4 MiB a float32 layer, at any size."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,9 @@ def draw_images(chunk: Chunk, root: Path, side: int, seed: int) -> None:
     ]
     for folder in folders:
         folder.mkdir(parents=True)
-    for start in range(0, len(chunk.dicom), BATCH):
-        batch = slice(start, start + BATCH)
+    step = max(1, PIXELS_AT_ONCE // side**2)
+    for start in range(0, len(chunk.dicom), step):
+        batch = slice(start, start + step)
         grey = draw_batch(rng, strengths[chunk.image_study[batch]], lateral[batch], side)
         names = chunk.dicom[batch]
         for pixels, study, name in zip(grey, chunk.image_study[batch].tolist(), names, strict=True):

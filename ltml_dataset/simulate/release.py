@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from ltml_dataset.schema import NO_FINDING
 from ltml_dataset.simulate.findings import LABELS
 from ltml_dataset.simulate.official import GOLD_COLUMNS, OFFICIAL_LABELS, gold_rows, official_rows
 from ltml_dataset.simulate.phantoms import draw_images
-from ltml_dataset.simulate.studies import NOT_MENTIONED, Chunk, make_chunks, plan_release
+from ltml_dataset.simulate.studies import NOT_MENTIONED, Chunk, Plan, make_chunks, plan_release
 
 METADATA_COLUMNS = (
     "dicom_id",
@@ -72,6 +73,7 @@ def simulate_release(
     seed: int = 0,
     images: int | None = None,
     reports: ReportForm = "zip",
+    progress: Callable[[int], None] | None = None,
 ) -> SimulatedRelease:
     """Write a MIMIC-CXR-shaped release whose truth is known.
 
@@ -84,6 +86,7 @@ def simulate_release(
         seed: Seed of everything drawn.
         images: Side of the grey phantoms in pixels, or None for no images.
         reports: One zip as in MIMIC-CXR, or a tree of text files under `files/`.
+        progress: Told how many studies more are written, chunk by chunk.
 
     Raises:
         UserError: Another release lies there, or an argument is out of range.
@@ -91,37 +94,55 @@ def simulate_release(
     if images is not None and not 32 <= images <= 1024:
         raise UserError(f"--images {images}: expected a side of 32 to 1024 pixels.")
     plan = plan_release(studies, seed)
-    wanted = {
+    wanted: dict[str, object] = {
         "simulator": __version__,
         "studies": studies,
         "seed": seed,
         "images": images,
         "reports": reports,
     }
-    record = out / "truth" / "release.json"
-    if record.exists():
-        found = json.loads(record.read_text(encoding="utf-8"))
-        if {key: found.get(key) for key in wanted} == wanted:
-            return _described(out, found)
-    for name in _top_names(images, reports):
-        if (out / name).exists():
-            raise UserError(f"{out / name} is there already, from another release: remove it or choose another --out.")
     part = out / ".simulate-part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    finished = _find(out, wanted) or _find(part, wanted)
+    if finished is None:
+        for name in _top_names(images, reports):
+            if (out / name).exists():
+                raise UserError(
+                    f"{out / name} is there already, from another release: remove it or choose another --out."
+                )
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        finished = wanted | _write(part, plan, images, reports, progress or (lambda _: None))
+        text = json.dumps(finished, indent=2, sort_keys=True) + "\n"
+        (part / "truth" / "release.json").write_text(text, encoding="utf-8")
+    for name in (*_top_names(images, reports), "truth"):  # the truth last: it marks the release as complete
+        if (part / name).exists():
+            (part / name).replace(out / name)
+    if part.exists():
+        part.rmdir()
+    return _described(out, finished)
+
+
+def _find(folder: Path, wanted: dict[str, object]) -> dict[str, object] | None:
+    """What `folder` holds, if it is the wanted release and complete."""
+    record = folder / "truth" / "release.json"
+    if not record.exists():
+        return None
+    found: dict[str, object] = json.loads(record.read_text(encoding="utf-8"))
+    return found if {key: found.get(key) for key in wanted} == wanted else None
+
+
+def _write(
+    part: Path, plan: Plan, images: int | None, reports: ReportForm, progress: Callable[[int], None]
+) -> dict[str, object]:
+    """Write everything but `truth/release.json`; returns the counts for it."""
     with ReleaseWriter(part, reports) as writer:
         for chunk in make_chunks(plan):
             writer.add(chunk)
             if images is not None:
-                draw_images(chunk, part, images, seed)
-    counts = {"patients": len(plan.n_studies), "studies": studies, "image_files": writer.n_images}
+                draw_images(chunk, part, images, plan.seed)
+            progress(len(chunk.reports))
     (part / "truth" / "README.md").write_text(_TRUTH_NOTE, encoding="utf-8")
-    text = json.dumps(wanted | counts, indent=2, sort_keys=True) + "\n"
-    (part / "truth" / "release.json").write_text(text, encoding="utf-8")
-    for name in (*_top_names(images, reports), "truth"):  # the truth last: it marks the release as complete
-        (part / name).replace(out / name)
-    part.rmdir()
-    return _described(out, wanted | counts)
+    return {"patients": len(plan.n_studies), "image_files": writer.n_images}
 
 
 def _top_names(images: int | None, reports: ReportForm) -> tuple[str, ...]:

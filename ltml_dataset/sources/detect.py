@@ -26,13 +26,19 @@ def open_source(path: Path, *, id_column: str | None = None, text_columns: Seque
         text_columns: Text columns, for tables; several are read as sections of that name.
 
     Raises:
-        UserError: Nothing is there, or nothing that holds reports.
+        UserError: Nothing is there, or nothing that holds reports, or columns are named for something without columns.
     """
     path = Path(path)
     if not path.exists():
         raise UserError(f"`{path}` does not exist; {_EXPECTED}.")
-    if path.is_dir():
-        return _folder(path)
+    source = _folder(path) if path.is_dir() else _file(path, id_column, text_columns)
+    if (id_column or text_columns) and not isinstance(source, TableSource):
+        flag = "--id-column" if id_column else "--text-column"
+        raise UserError(f"`{path}` is read as {source.kind} and has no columns to choose from; leave out {flag}.")
+    return source
+
+
+def _file(path: Path, id_column: str | None, text_columns: Sequence[str] | None) -> Source:
     head, is_gzip = first_bytes(path)
     if not head:
         raise UserError(f"`{path}` is empty; {_EXPECTED}.")

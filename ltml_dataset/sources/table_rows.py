@@ -14,6 +14,8 @@ from ltml_dataset.sources.csv_rows import csv_batches, csv_names
 from ltml_dataset.sources.json_rows import json_batches, json_names
 from ltml_dataset.sources.table_file import BadRow, TableFile
 
+_USUAL_GZIP_RATIO = 4
+
 
 def column_names(file: TableFile) -> list[str]:
     """Names of the table's columns.
@@ -49,6 +51,14 @@ def iterate_batches(
         row += batch.num_rows
 
 
+def unpacked_size(file: TableFile) -> int:
+    """About how many bytes the table has when unpacked."""
+    if file.format == "parquet":
+        with closing(_parquet(file)) as table:
+            return sum(table.metadata.row_group(i).total_byte_size for i in range(table.num_row_groups))
+    return file.path.stat().st_size * (_USUAL_GZIP_RATIO if file.is_gzip else 1)
+
+
 class RowReader:
     """Ranges of rows of one table, cheapest when asked for in order."""
 
@@ -80,7 +90,14 @@ class RowReader:
             self._left = self._left.slice(used)
         if len(parts) == 1:
             return parts[0]
-        return pa.Table.from_batches(parts).combine_chunks().to_batches()[0] if parts else self._empty()
+        if not parts:
+            return self._empty()
+        joined = pa.Table.from_batches(parts).combine_chunks().to_batches()
+        if len(joined) > 1:  # more than 2 GB of text
+            raise UserError(
+                f"`{self._file.path}` has rows {start + 1} to {stop} of more than 2 GB; cut long texts first."
+            )
+        return joined[0]
 
     def _empty(self) -> pa.RecordBatch:
         return pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(self._columns), names=self._columns)

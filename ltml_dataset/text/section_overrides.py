@@ -9,6 +9,8 @@ that holds the findings. The table consists of real study numbers, so it is not 
 """
 
 import ast
+import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +30,11 @@ class Overrides:
     """Study name (`s12345678`) to the section that is read."""
     ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Study name to code-point offsets; an empty range means that nothing is read."""
+
+    def digest(self) -> str:
+        """SHA-256 of the content."""
+        content = json.dumps([sorted(self.sections.items()), sorted(self.ranges.items())])
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.sections) + len(self.ranges)

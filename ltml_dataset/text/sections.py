@@ -33,7 +33,8 @@ _LAST_CAPITALS = re.compile(r"(?:^|(?<=[\s.;:,!?)\]_]))[A-Z][A-Z ()/&-]*$")
 _LONGEST_TITLE = 60
 _LONGEST_LINE = 400
 _CACHE_LIMIT = 20_000
-_BODY = ("findings", "body", "impression")
+_MAIN_TEXT = ("findings", "body", "impression")
+_NEXT_TO_MAIN_TEXT = ("recommendations", "notification", "addendum", "comment", "wet read", "impression", "findings")
 
 
 def find_sections(text: str, policy: Policy = "default") -> list[Section]:
@@ -272,21 +273,23 @@ def _follows_blank_line(text: str, start: int) -> bool:
 
 def _with_untitled_body(text: str, spans: list[_Span]) -> list[_Span]:
     """Give the paragraphs that a missing FINDINGS title leaves in the section before a section of their own."""
-    names = {name for name, start, end in spans if name in _BODY and text[start:end].strip()}
+    names = {name for name, start, end in spans if name in _MAIN_TEXT and text[start:end].strip()}
     if "findings" in names or "body" in names:
         return spans
-    is_read = [section_use(name) == "label" and bool(text[a:b].strip()) for name, a, b in spans]
     if "impression" in names:
-        before = next(i for i, (n, a, b) in enumerate(spans) if n == "impression" and text[a:b].strip()) - 1
+        behind = next(i for i, (kind, a, b) in enumerate(spans) if kind == "impression" and text[a:b].strip())
         name = "body"
-    elif not any(is_read):
-        before, name = len(spans) - 1, "last_paragraph"
+    elif any(kind not in default_rules().sections and text[a:b].strip() for kind, a, b in spans):
+        return spans  # an unlisted title opened the main text
     else:
-        return spans
-    if before < 0 or spans[before][0] in ("recommendations", "notification", "addendum", "wet read"):
+        behind, name = len(spans), "last_paragraph"
+    before = next((i for i in reversed(range(behind)) if spans[i][0] not in _NEXT_TO_MAIN_TEXT), -1)
+    if before < 0:
         return spans
     kind, start, end = spans[before]
     first = start + len(text[start:end]) - len(text[start:end].lstrip())
+    if kind == "preamble":
+        return [*spans[:before], ("body", start, end), *spans[before + 1 :]]
     blank = _BLANK_LINE.search(text, first, end)
     if blank is None or not text[blank.end() : end].strip():
         return spans

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from plain_figures import DRAWINGS, draw_plainly
 from report_tables import folder_bytes, report_rows, write_csv
 
 from ltml_dataset import job as job_module
@@ -13,10 +14,18 @@ from ltml_dataset import load
 from ltml_dataset.cli import main
 from ltml_dataset.config import BuildConfig, SplitConfig
 from ltml_dataset.errors import UserError
+from ltml_dataset.export import presentation
 from ltml_dataset.export.manifest import differences, read_manifest
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.pipeline import build
 from ltml_dataset.schema import NO_FINDING
+
+
+@pytest.fixture(autouse=True)
+def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    for function in DRAWINGS:
+        monkeypatch.setattr(presentation, function, getattr(presentation, function))
+    draw_plainly()
 
 
 @pytest.fixture

@@ -216,3 +216,11 @@ def test_doubled_study_in_a_folder_is_named(tmp_path: Path) -> None:
     rows, skips = read_all(open_source(root))
     assert rows == EXPECTED
     assert skips == {report_name(99000009, 90000007): "is there twice (study s90000007); the first is used"}
+
+
+def test_columns_named_for_something_without_columns_are_refused(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "reports.zip")
+    with pytest.raises(UserError, match=r"is read as mimic-zip and has no columns .* leave out --text-column"):
+        open_source(path, text_columns=["text"])
+    with pytest.raises(UserError, match="leave out --id-column"):
+        open_source(path, id_column="study_id")

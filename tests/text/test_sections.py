@@ -63,6 +63,11 @@ def test_official_reads_the_last_impression() -> None:
             "TECHNIQUE: PA and lateral COMPARISON: none FINDINGS: The lungs are clear. IMPRESSION: Normal.",
             [("findings", "The lungs are clear."), ("impression", "Normal.")],
         ),
+        ("FINAL REPORT\n Clear lungs.\n \n NOTIFICATION: Dr. ___.", [("body", "Clear lungs.")]),
+        (
+            "CHEST\n\nClear lungs.\n\nIMPRESSION: Normal.",
+            [("body", "CHEST\n\nClear lungs."), ("impression", "Normal.")],
+        ),
         ("INDICATION: Cough.\n\nComparison is made to ___.\n\nThe lungs are clear.", None),
     ],
 )
@@ -70,6 +75,36 @@ def test_other_shapes(text: str, expected: list[tuple[str, str]] | None) -> None
     if expected is None:
         expected = [("last_paragraph", "Comparison is made to ___.\n\nThe lungs are clear.")]
     assert labelled(text) == expected
+
+
+def test_untitled_findings_before_sections_that_come_after_them() -> None:
+    text = (
+        "ADDENDUM  A rib fracture is seen.\n ______________\n FINAL REPORT\n HISTORY:  Cough.\n \n TECHNIQUE:  AP.\n \n"
+        " The lungs are clear.\n \n NOTIFICATION:  Dr. ___ was told of the effusion.\n"
+    )
+    assert labelled(text) == [("addendum", "A rib fracture is seen."), ("last_paragraph", "The lungs are clear.")]
+
+
+def test_preliminary_reading_counts_only_without_a_final_one() -> None:
+    wet = "\n WET READ: ___ ___ 8:26 PM\n  Possible pneumothorax.\n ______________________\n"
+    final = " FINAL REPORT\n FINDINGS:  No pneumothorax.\n"
+    assert labelled(wet + final) == [("findings", "No pneumothorax.")]
+    assert labelled(wet) == [("wet read", "___ ___ 8:26 PM\n  Possible pneumothorax.")]
+
+
+def test_titled_parts_and_unlisted_titles() -> None:
+    text = (
+        "\n FINDINGS:\n LUNGS: Clear.\n Heart: Normal.\n NG TUBE: In place.\n \n IMPRESSION: Normal.\n"
+        " Reviewed with: nobody\n"
+    )
+    assert labelled(text) == [
+        ("findings", "LUNGS: Clear.\n Heart: Normal.\n NG TUBE: In place."),
+        ("impression", "Normal.\n Reviewed with: nobody"),
+    ]
+    assert labelled("\n INDICATION: Cough.\n MEDS: Aspirin.\n \n BEDSIDE FILM: Effusion.\n") == [
+        ("bedside film", "Effusion.")
+    ]
+    assert labelled("\n COMPARISON: None.\n LUNGS: Clear.\n") == [("findings", "Clear.")]
 
 
 def test_columns_are_sections_of_their_name() -> None:

@@ -20,38 +20,37 @@ class ClosedForm(torch.autograd.Function):
     """Entry-wise values whose derivative was computed beside them, so that nothing is differentiated twice."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, positive: Tensor, loss: Differentiated) -> Tensor:
-        """Values of `loss.closed_form`; its slopes are kept for the backward pass when a gradient is wanted."""
-        values, slopes = loss.closed_form(logits, positive, slopes=ctx.needs_input_grad[0])
-        if slopes is not None:
-            ctx.save_for_backward(slopes)
+    def forward(ctx: Any, logits: Tensor, positive: Tensor, law: Differentiated) -> Tensor:
+        """Values of `law.closed_form`; its slopes are kept for the backward pass when a gradient is wanted."""
+        values, ctx.slopes = law.closed_form(logits, positive, slopes=ctx.needs_input_grad[0])
         return values
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
         """Chain rule with the stored slopes."""
-        (slopes,) = ctx.saved_tensors
-        return upstream[0] * slopes, None, None
+        return ctx.slopes * _once(upstream[0]), None, None
 
 
 class ClosedFormMean(torch.autograd.Function):
     """The mean of such values in one node of the graph, which is what training calls."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, positive: Tensor, loss: Differentiated) -> Tensor:
-        """Mean of the values of `loss.closed_form`."""
-        values, slopes = loss.closed_form(logits, positive, slopes=ctx.needs_input_grad[0])
-        if slopes is not None:
-            ctx.save_for_backward(slopes)
+    def forward(ctx: Any, logits: Tensor, positive: Tensor, law: Differentiated) -> Tensor:
+        """Mean of the values of `law.closed_form`."""
+        values, slopes = law.closed_form(logits, positive, slopes=ctx.needs_input_grad[0])
+        ctx.slopes = None if slopes is None else slopes.div_(slopes.numel())
         return values.mean()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
         """Chain rule with the stored slopes."""
-        (slopes,) = ctx.saved_tensors
-        return slopes * (upstream[0] / slopes.numel()), None, None
+        return ctx.slopes * _once(upstream[0]), None, None
+
+
+def _once(upstream: Tensor) -> Tensor:
+    if torch.is_grad_enabled():
+        raise RuntimeError("these losses can be differentiated once; call backward without create_graph")
+    return upstream
 
 
 class ElementwiseLoss(nn.Module):

@@ -34,9 +34,7 @@ def focal_softplus(z: Tensor, gamma: float, *, slopes: bool) -> tuple[Tensor, Te
         return value, torch.sigmoid(z) if slopes else None
     s = torch.sigmoid(z)
     factor = s * s if gamma == 2 else s.pow(gamma)
-    slope = None
-    if slopes:
-        slope = (1.0 - s).mul_(value).mul_(gamma).add_(s).mul_(factor)
+    slope = torch.addcmul(s, 1.0 - s, value, value=gamma).mul_(factor) if slopes else None
     return value.mul_(factor), slope
 
 
@@ -55,16 +53,11 @@ def scaled_entries(
     Returns:
         values and slopes, (B, C) each.
     """
-    if scale == 1.0:
-        sign = 1.0 - 2.0 * positive.to(u.dtype)
-        value, slope = focal_softplus(u * sign, gamma, slopes=slopes)
-        return value, None if slope is None else slope.mul_(sign)
     signed_scale = torch.full_like(u, scale).masked_fill_(positive, -1.0)
     value, slope = focal_softplus(u * signed_scale, gamma, slopes=slopes)
-    size = signed_scale.abs()
-    if slope is not None:
-        slope = slope.mul_(signed_scale).div_(size)
-    return value.div_(size), slope
+    if scale != 1.0:
+        value.div_(signed_scale.abs())
+    return value, None if slope is None else slope.mul_(signed_scale.sign_())
 
 
 def adaptive_entries(
@@ -84,14 +77,13 @@ def adaptive_entries(
     Returns:
         values and slopes, (B, C) each.
     """
-    miss = torch.sigmoid(-u)  # 1 − σ(u), exact for confident entries
-    scale = (miss * beta).add_(1.0).masked_fill_(positive, -1.0)  # λ, and −1 for positives: z = −u
-    value, slope = focal_softplus(u * scale, gamma, slopes=slopes)
-    size = scale.abs()
-    value.div_(size)
+    miss = torch.sigmoid(-u).masked_fill_(positive, 0.0)  # 1 − σ(u), exact for confident entries; 0 for positives
+    scale = torch.rsub(miss, 1.0, alpha=-beta)  # λ; 1 for positives
+    signed_scale = scale.masked_fill(positive, -1.0)  # z = λu; −u for positives
+    value, slope = focal_softplus(u * signed_scale, gamma, slopes=slopes)
+    value.div_(scale)
     if slope is None:
         return value, None
-    # λ'/λ, and 0 for positives
-    change = (miss * miss).sub_(miss).mul_(beta).div_(size).masked_fill_(positive, 0.0)
-    slope.mul_((u * change).add_(scale.sign_()))
-    return value, slope.sub_(value * change)
+    change = torch.addcmul(miss, miss, miss, value=-1.0).div_(scale)  # −λ'/(βλ); 0 for positives
+    by_u = signed_scale.sign_().addcmul_(u, change, value=-beta)
+    return value, slope.mul_(by_u).addcmul_(value, change, value=beta)

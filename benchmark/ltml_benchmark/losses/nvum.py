@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, distributed
-from torch.nn import functional
+from torch import Tensor, distributed, nn
 
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.losses.base import ElementwiseLoss, check_shapes, full_precision, widen
+from ltml_benchmark.losses.curves import scaled_entries
 from ltml_benchmark.losses.prior import Counts, DeviceCopies, class_counts
 from ltml_benchmark.losses.selection import process_count
 
@@ -82,9 +82,7 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
 
     def closed_form(self, logits: Tensor, positive: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
         """BCE without memory; `elementwise` adds the memory term."""
-        sign = 1.0 - 2.0 * positive.to(logits.dtype)
-        values = functional.softplus(logits * sign, threshold=40.0)
-        return values, torch.sigmoid(logits * sign) * sign if slopes else None
+        return scaled_entries(logits, positive, 1.0, 0.0, slopes=slopes)
 
     @torch.no_grad()
     def remember(self, indices: Tensor, ema_logits: Tensor) -> None:
@@ -143,7 +141,7 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         with full_precision(logits):
             confidence = torch.sigmoid(widen(logits)).clamp(1e-4, 1.0 - 1e-4)
             # log(1 − σ(x)) = −log(1 + e^x)
-            return entropy - self.weight * functional.softplus(recalled.to(entropy) * confidence, threshold=40.0)
+            return entropy - self.weight * nn.functional.softplus(recalled.to(entropy) * confidence, threshold=40.0)
 
     def forward(
         self,

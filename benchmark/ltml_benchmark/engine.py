@@ -1,0 +1,88 @@
+"""Devices, processes and precision, and scoring a split on them."""
+
+import os
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ltml_benchmark.batches import BatchReader
+from ltml_benchmark.config import Recipe
+from ltml_benchmark.data import Split
+from ltml_benchmark.errors import UserError
+from ltml_benchmark.pixels import Pixels
+from ltml_benchmark.transforms import evaluation_view
+
+PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "32": "32-true",
+    "bf16": "bf16-mixed",
+    "fp16": "16-mixed",
+}
+
+
+def start_fabric(recipe: Recipe, device: str, devices: int) -> Fabric:
+    """Processes, devices and precision."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda was asked for, but PyTorch sees no GPU; give --device cpu.")
+    accelerator = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    precision = recipe.precision
+    if precision == "auto":
+        precision = "bf16" if accelerator == "cuda" else "32"
+    if recipe.deterministic:
+        torch.use_deterministic_algorithms(True)
+    torch.set_float32_matmul_precision("high")
+    if "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision=PRECISIONS[precision],
+    )
+    fabric.launch()
+    return fabric
+
+
+def device_name(fabric: Fabric) -> str:
+    """The hardware in words."""
+    if fabric.device.type == "cuda":
+        return torch.cuda.get_device_name(fabric.device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+@torch.no_grad()
+def predict(fabric: Fabric, model: nn.Module, pixels: Pixels, split: Split, recipe: Recipe) -> NDArray[np.float32]:
+    """Probabilities of a split.
+
+    Args:
+        fabric: Precision and processes; the rows are divided over them and every process gets all scores.
+        model: (B, 3, H, W) to (B, C) logits, on the device.
+        pixels: Images of the split.
+        split: Rows to score.
+        recipe: View, batch size, memory format.
+
+    Returns:
+        (N, C) float32 in the order of the split.
+    """
+    size = recipe.eval_batch_size
+    world, count = fabric.world_size, len(split)
+    mine = np.arange(fabric.global_rank, count + (-count) % world, world) % count  # padded, equal on all
+    was_training = model.training
+    model.eval()
+    parts: list[Tensor] = []
+    with BatchReader(pixels, split.target, fabric.device, recipe.workers) as reader:
+        for batch in reader.batches(mine[start : start + size] for start in range(0, len(mine), size)):
+            views = evaluation_view(batch.images, recipe.transforms)
+            if recipe.channels_last:
+                views = views.contiguous(memory_format=torch.channels_last)
+            with fabric.autocast():
+                logits = model(views)
+            parts.append(torch.sigmoid(logits.float()))
+    model.train(was_training)
+    scores = torch.cat(parts)
+    if world > 1:
+        scores = cast(Tensor, fabric.all_gather(scores)).transpose(0, 1).reshape(-1, scores.shape[1])
+    return scores[:count].cpu().numpy()
