@@ -237,23 +237,38 @@ def _joined_left(j: int, hits: list[Hit]) -> list[int]:
 def _has_modifiers(code: str, hits: list[Hit], rule: RuleEntry, site: Hit, anchor: Hit) -> bool:
     if not (rule.needs or rule.forbids or rule.needs_also or rule.size):
         return True
-    near = _modifiers_near(hits, min(site[0], anchor[0]), max(site[1], anchor[1]))
-    if rule.forbids & near or (rule.needs_also and not rule.needs_also & near):
+    first, last = min(site[0], anchor[0]), max(site[1], anchor[1])
+    near = _modifiers_near(hits, first, last, _first_comma(hits, last))
+    if rule.needs_also and not rule.needs_also & near:
+        return False
+    if rule.forbids and rule.forbids & _modifiers_near(hits, first, last, _statement_end(hits, last)):
         return False
     if rule.size is not None:
-        size = _largest_mm(code, hits, min(site[0], anchor[0]), max(site[1], anchor[1]))
+        size = _largest_mm(code, hits, first, last)
         if size is not None:
             low, high = rule.size.min_mm, rule.size.max_mm
             return (low is None or size >= low) and (high is None or size <= high)
     return not rule.needs or bool(rule.needs & near)
 
 
-def _modifiers_near(hits: list[Hit], first: int, last: int) -> set[int]:
-    """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula."""
+def _first_comma(hits: list[Hit], last: int) -> int:
+    """The first comma behind a finding: what it needs must stand before ("cardiomegaly, severe edema")."""
+    return next((hit[0] for hit in hits if hit[0] >= last and hit[2] == _WORD and hit[3] == _COMMA), 1 << 30)
+
+
+def _statement_end(hits: list[Hit], last: int) -> int:
+    """The comma behind which another finding or site begins: what rules a finding out may stand before it."""
+    comma = _first_comma(hits, last)
+    names_more = any(hit[0] > comma and hit[2] in (_SITE, _PHRASE) for hit in hits)
+    return comma if names_more else 1 << 30
+
+
+def _modifiers_near(hits: list[Hit], first: int, last: int, limit: int) -> set[int]:
+    """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula before `limit`."""
     near: set[int] = set()
     walls = [hit for hit in hits if _is_wall(hit, hits)]
     left_wall = max((wall[1] for wall in walls if wall[1] <= first), default=0)
-    right_wall = min((wall[0] for wall in walls if wall[0] >= last), default=1 << 30)
+    right_wall = min([limit, *(wall[0] for wall in walls if wall[0] >= last)])
     for start, end, role, ref in hits:
         if role == _MODIFIER and start >= left_wall and end <= right_wall:
             distance = first - end if end <= first else start - last
