@@ -96,10 +96,17 @@ class CompiledLexicon:
     labels: tuple[Label, ...]
     vocabulary: Vocabulary
     automaton: ahocorasick.Automaton
+    """Phrases, sites, predicates, cues and structural words."""
+    modifiers: ahocorasick.Automaton
+    """Modifiers, which are looked for only where a composed finding asks for one."""
+    stop: str
+    """Characters of the sentence-final stop."""
     phrases: list[PhraseEntry]
     cues: list[CueEntry]
     site_rules: dict[int, list[RuleEntry]]
     """Site group -> rules of labels in use."""
+    alone_by_site: dict[int, list[RuleEntry]]
+    """Those of them that need no predicate."""
     finding_rules: dict[int, list[RuleEntry]]
     """Label number -> rules built on its mentions."""
     implied_by: list[frozenset[int]]
@@ -142,10 +149,15 @@ class _Compiler:
         return CompiledLexicon(
             labels=self.labels,
             vocabulary=self.vocabulary,
-            automaton=self._automaton(),
+            automaton=self._automaton({role for role in Role if role != Role.MODIFIER}),
+            modifiers=self._automaton({Role.MODIFIER}),
+            stop=self.vocabulary.add_word("."),
             phrases=self.phrases,
             cues=self.cues,
             site_rules=site_rules,
+            alone_by_site={
+                site: alone for site, rules in site_rules.items() if (alone := [rule for rule in rules if rule.alone])
+            },
             finding_rules=finding_rules,
             implied_by=[
                 frozenset(self.numbers[name] for name in label.implied_by if name in self.numbers)
@@ -279,15 +291,18 @@ class _Compiler:
             if name in self.numbers:
                 finding_rules.setdefault(self.numbers[name], []).append(entry)
 
-    def _automaton(self) -> ahocorasick.Automaton:
+    def _automaton(self, roles: set[Role]) -> ahocorasick.Automaton:
         items: dict[str, dict[tuple[Role, int], None]] = {}
         for tokens, stem, upper, item in self.patterns:
+            if item[0] not in roles:
+                continue
             choices = [self._choices(word, stem and i == len(tokens) - 1, upper) for i, word in enumerate(tokens)]
             for characters in product(*choices):
                 items.setdefault("".join(characters), {})[item] = None
         automaton = ahocorasick.Automaton()
         for key, found in items.items():
             automaton.add_word(key, tuple((len(key), int(role), int(ref)) for role, ref in found))
+        automaton.add_word("\x00", ())  # an automaton needs a word even where a lexicon has no modifiers
         automaton.make_automaton()
         return automaton
 

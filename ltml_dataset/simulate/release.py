@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,7 @@ def simulate_release(
     seed: int = 0,
     images: int | None = None,
     reports: ReportForm = "zip",
+    progress: Callable[[int], None] | None = None,
 ) -> SimulatedRelease:
     """Write a MIMIC-CXR-shaped release whose truth is known.
 
@@ -84,6 +86,7 @@ def simulate_release(
         seed: Seed of everything drawn.
         images: Side of the grey phantoms in pixels, or None for no images.
         reports: One zip as in MIMIC-CXR, or a tree of text files under `files/`.
+        progress: Told how many studies more are written, chunk by chunk.
 
     Raises:
         UserError: Another release lies there, or an argument is out of range.
@@ -108,7 +111,7 @@ def simulate_release(
                 )
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        finished = wanted | _write(part, plan, images, reports)
+        finished = wanted | _write(part, plan, images, reports, progress or (lambda _: None))
         text = json.dumps(finished, indent=2, sort_keys=True) + "\n"
         (part / "truth" / "release.json").write_text(text, encoding="utf-8")
     for name in (*_top_names(images, reports), "truth"):  # the truth last: it marks the release as complete
@@ -128,13 +131,16 @@ def _find(folder: Path, wanted: dict[str, object]) -> dict[str, object] | None:
     return found if {key: found.get(key) for key in wanted} == wanted else None
 
 
-def _write(part: Path, plan: Plan, images: int | None, reports: ReportForm) -> dict[str, object]:
+def _write(
+    part: Path, plan: Plan, images: int | None, reports: ReportForm, progress: Callable[[int], None]
+) -> dict[str, object]:
     """Write everything but `truth/release.json`; returns the counts for it."""
     with ReleaseWriter(part, reports) as writer:
         for chunk in make_chunks(plan):
             writer.add(chunk)
             if images is not None:
                 draw_images(chunk, part, images, plan.seed)
+            progress(len(chunk.reports))
     (part / "truth" / "README.md").write_text(_TRUTH_NOTE, encoding="utf-8")
     return {"patients": len(plan.n_studies), "image_files": writer.n_images}
 

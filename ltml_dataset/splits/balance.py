@@ -124,8 +124,9 @@ def balance_notes(cells: Sequence[Cell]) -> list[str]:
     """One sentence for each label that is out of tolerance or missing in a split, and why.
 
     Example:
-        >>> balance_notes(balance_table([[1], [0], [0]], ["test", "train", "train"], ["Mass"]))
-        ['Mass: 0 train, 0 validation, 1 test; too rare: 1 group for 3 splits.']
+        >>> cells = balance_table([[1], [0], [0]], ["test", "train", "train"], ["Mass"])
+        >>> balance_notes(cells)[-1]
+        'Mass: 0 train, 0 validation, 1 test; too rare: 1 group for 3 splits.'
     """
     notes = []
     for label in dict.fromkeys(cell.label for cell in cells if cell.reason):

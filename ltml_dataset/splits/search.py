@@ -26,8 +26,12 @@ LABEL_TOLERANCE = 1e-3
 """A cell (label, part) is out of tolerance beyond this share of the label's images, or one image if that is more."""
 
 _MAX_MOVES = 200_000
-_GUIDED_ROUNDS = 24
+_GUIDED_ROUNDS = 8
 _EXACT_BELOW = 100
+_START_WORK = 4_000
+_STARTS = (4, 24)
+_KICKS = 2_400
+_KICK_WORK = 8_000_000
 _SWAP_OUT, _SWAP_IN = 48, 256
 
 
@@ -102,6 +106,7 @@ class Deal:
         self._labels = [np.flatnonzero(row) for row in problem.counts]
         self.held = self.deal.T @ (problem.counts > 0)
         self.error = problem.deviations(self.deal).astype(np.float64)
+        self.log: list[tuple[int, int, int]] = []
         self.reweigh(weights)
 
     def reweigh(self, weights: Floats) -> None:
@@ -137,10 +142,20 @@ class Deal:
             self.slope[target, self._columns[d]] += change
         self.deal[kind, source] -= 1
         self.deal[kind, target] += 1
+        self.log.append((kind, source, target))
 
-    def descend(self) -> None:
-        """Make the single move that lowers the error most, until none does."""
+    def undo_to(self, mark: int) -> None:
+        """Take back every move after the first `mark` of the log."""
+        while len(self.log) > mark:
+            kind, source, target = self.log.pop()
+            self.move(kind, target, source)
+            self.log.pop()
+
+    def descend(self, held: int | None = None) -> None:
+        """Make the single move that lowers the error most, until none does; groups of kind `held` stay."""
         closed = np.where(self.deal.T > 0, 0.0, -np.inf)
+        if held is not None:
+            closed[:, held] = -np.inf
         closed_targets = np.where(self.problem.parts > 0, 0.0, np.inf)[:, None]
         for _ in range(_MAX_MOVES):
             gain = (self.slope + closed).max(axis=0) - (self.slope + closed_targets).min(axis=0) - self.cost
@@ -158,14 +173,18 @@ class Deal:
                 closed[source, kind] = -np.inf
 
     def swap(self, label: int, source: int, target: int) -> bool:
-        """Swap a group with the label in `source` for one with less of it in `target`, if that lowers the error."""
+        """Swap a group with the label in `source` for one in `target` if that lowers the error."""
         counts = self.problem.counts
         out = self._columns[label][self.deal[self._columns[label], source] > 0]
         into = np.flatnonzero(self.deal[:, target] > 0)
+        likewise = np.flatnonzero((self.deal[:, target] > 0) & (counts[:, label] > 0))
         cost_out = self.cost[out] + self.slope[target, out] - self.slope[source, out]
         cost_into = self.cost[into] + self.slope[source, into] - self.slope[target, into]
         out, cost_out = _cheapest(out, cost_out, _SWAP_OUT)
         into, cost_into = _cheapest(into, cost_into, _SWAP_IN)
+        cost_likewise = self.cost[likewise] + self.slope[source, likewise] - self.slope[target, likewise]
+        likewise, cost_likewise = _cheapest(likewise, cost_likewise, _SWAP_OUT)
+        into, cost_into = np.concatenate([into, likewise]), np.concatenate([cost_into, cost_likewise])
         weighted = counts[out] * (2.0 * self.problem.whole * self.weights)
         change = cost_out[:, None] + cost_into[None, :] - weighted @ counts[into].T.astype(np.float64)
         for place in np.argsort(change, axis=None, kind="stable")[:8]:
@@ -244,38 +263,40 @@ def first_deal(problem: Problem, seed: int) -> Ints:
     return deal
 
 
-def deal_groups(problem: Problem, seed: int, starts: int = 4) -> Ints:
-    """Best deal of several starts.
+def deal_groups(problem: Problem, seed: int) -> Ints:
+    """Best deal of several starts: more where groups are few, because a small table has many dead ends.
 
     Returns:
         (kinds, parts) number of groups of each kind in each part; rows add up to `copies`.
     """
     weights = label_weights(problem)
+    n_groups = int(problem.copies.sum())
+    starts = int(np.clip(min(_START_WORK // len(problem.copies), n_groups // 4), *_STARTS))
+    kicks = min(_KICKS // starts, _KICK_WORK // len(problem.copies), n_groups)
     best: tuple[tuple[int, int, int], Ints] | None = None
     for start in range(starts):
-        state = Deal(problem, first_deal(problem, (seed * 1_000_003 + start) % 2**62), weights)
+        start_seed = (seed * 1_000_003 + start) % 2**62
+        state = Deal(problem, first_deal(problem, start_seed), weights)
         state.descend()
         if np.any(problem.needed & (state.held == 0)):
             state = Deal(problem, cover_parts(problem.counts, problem.copies, problem.needed, state.deal), weights)
             state.descend()
-        found = _improve(state, weights)
+        found = _improve(state, weights, start_seed, kicks)
         if best is None or found[0] < best[0]:
             best = found
         if best[0][:2] == (0, 0):
             break
-    if best is None:
-        raise ValueError(f"starts must be at least 1, got {starts}")
-    return best[1]
+    return best[1] if best is not None else first_deal(problem, seed)
 
 
-def _improve(state: Deal, weights: Floats) -> tuple[tuple[int, int, int], Ints]:
-    """Swap, then lean on the labels still out of tolerance by doubling their weight; keep the best deal seen."""
+def _improve(state: Deal, weights: Floats, seed: int, kicks: int) -> tuple[tuple[int, int, int], Ints]:
+    """Swap; lean on labels out of tolerance by doubling their weight; then kick. The best deal seen is kept."""
     state.swap_all()
     best = state.badness(weights), state.deal.copy()
     factor = np.ones_like(weights)
     for _ in range(_GUIDED_ROUNDS):
         if best[0][1] == 0:
-            break
+            return best
         outside = state.problem.out_of_tolerance(state.error).any(axis=0)
         factor = np.where(outside, np.minimum(factor * 2, 16), np.maximum(factor / 2, 1))
         state.reweigh(weights * factor)
@@ -284,7 +305,37 @@ def _improve(state: Deal, weights: Floats) -> tuple[tuple[int, int, int], Ints]:
         now = state.badness(weights)
         if now < best[0]:
             best = now, state.deal.copy()
-    return best
+    state = Deal(state.problem, best[1], weights)
+    return _kick(state, best[0], seed, kicks)
+
+
+def _kick(state: Deal, badness: tuple[int, int, int], seed: int, kicks: int) -> tuple[tuple[int, int, int], Ints]:
+    """Force one group of a label out of tolerance to where it is wanted and mend the rest, again and again."""
+    problem = state.problem
+    for turn in range(kicks):
+        cells = np.argwhere(problem.out_of_tolerance(state.error))
+        if not len(cells):
+            break
+        draw = [int(number) for number in mix(mix(np.arange(3) + 3 * turn) + mix(seed))]
+        part, label = (int(index) for index in cells[draw[0] % len(cells)])
+        others = [k for k in range(len(problem.parts)) if k != part and problem.parts[k] > 0]
+        other = others[draw[1] % len(others)]
+        source, target = (part, other) if state.error[part, label] > 0 else (other, part)
+        kinds = np.flatnonzero((problem.counts[:, label] > 0) & (state.deal[:, source] > 0))
+        if not len(kinds):
+            continue
+        kind = int(kinds[draw[2] % len(kinds)])
+        if not state.keeps_presence(kind, source):
+            continue
+        mark = len(state.log)
+        state.move(kind, source, target)
+        state.descend(held=kind)
+        now = state.badness(state.weights)
+        if now <= badness:
+            badness = now
+        else:
+            state.undo_to(mark)
+    return badness, state.deal
 
 
 def whole_shares(ratios: Sequence[float]) -> Ints:
