@@ -1,12 +1,14 @@
 """Write a simulated release: the files of MIMIC-CXR and MIMIC-CXR-JPG under their official names, and the truth."""
 
 import gzip
+import hashlib
 import json
 import shutil
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -96,6 +98,7 @@ def simulate_release(
     plan = plan_release(studies, seed)
     wanted: dict[str, object] = {
         "simulator": __version__,
+        "words": _fingerprint(),
         "studies": studies,
         "seed": seed,
         "images": images,
@@ -122,6 +125,16 @@ def simulate_release(
     return _described(out, finished)
 
 
+def _fingerprint() -> str:
+    """Hash of the words and numbers that a release is made from: another wording makes another release."""
+    digest = hashlib.sha256()
+    for folder in ("data", "wording"):
+        for item in sorted((files("ltml_dataset.simulate") / folder).iterdir(), key=lambda item: item.name):
+            if item.name.endswith((".json", ".yaml")):
+                digest.update(item.name.encode() + item.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def _find(folder: Path, wanted: dict[str, object]) -> dict[str, object] | None:
     """What `folder` holds, if it is the wanted release and complete."""
     record = folder / "truth" / "release.json"
@@ -146,9 +159,9 @@ def _write(
 
 
 def _top_names(images: int | None, reports: ReportForm) -> tuple[str, ...]:
-    files = ("files",) if images is not None or reports == "tree" else ()
+    tree = ("files",) if images is not None or reports == "tree" else ()
     zipped = ("mimic-cxr-reports.zip",) if reports == "zip" else ()
-    return (*zipped, *files, *_TABLES)
+    return (*zipped, *tree, *_TABLES)
 
 
 _TABLES = (
