@@ -34,7 +34,7 @@ def load(directory: Path | str, *, config: str = "images", image_root: Path | st
 
     Args:
         directory: Folder written by `build` or `split`.
-        config: "images", "studies" or "mentions".
+        config: "images", "studies", "mentions", or "disagreements" where a second engine ran.
         image_root: Folder that `image_path` counts from (MIMIC: the one that holds `files/`, or `files/` itself); adds
             the decoded column `image`.
 

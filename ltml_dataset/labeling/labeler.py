@@ -39,7 +39,7 @@ from ltml_dataset.text.section_overrides import Overrides
 from ltml_dataset.text.section_rules import section_rules_digest
 from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, find_sections, sections_to_label
 from ltml_dataset.text.sentences import sentences_of, split_sentences
-from ltml_lexicons.choose import DEFAULT_SET, choose_labels
+from ltml_lexicons.choose import DEFAULT_SET, choose_labels, labels_in_use
 from ltml_lexicons.model import SourceKind
 
 Profile = Literal["clinical", "paper"]
@@ -125,11 +125,12 @@ class Labeler:
         lexicon = chosen.lexicon
         self.label_names: tuple[str, ...] = chosen.names
         self.lexicon_version: str = lexicon.version
-        compiled = compile_lexicon(lexicon, list(lexicon.labels.values()), PROFILE_KINDS[profile])
+        compiled = compile_lexicon(lexicon, labels_in_use(chosen), PROFILE_KINDS[profile])
         self._compiled = compiled
         numbers = {label.id: i for i, label in enumerate(compiled.labels)}
         ancestry = [[*label.parents, *(label.paper_parents if profile == "paper" else ())] for label in compiled.labels]
-        self._pairs = parent_pairs([[numbers[name] for name in names] for names in ancestry]) if parents else []
+        in_use = [[numbers[name] for name in names if name in numbers] for names in ancestry]
+        self._pairs = parent_pairs(in_use) if parents else []
         self._columns = [numbers[label.id] for label in chosen.labels]
         shown = set(self._columns)
         for child, parent in reversed(self._pairs):
