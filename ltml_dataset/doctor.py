@@ -16,6 +16,7 @@ from ltml_dataset import __version__
 from ltml_dataset.errors import UserError
 from ltml_dataset.runners.local import n_cores
 from ltml_dataset.sources import Source, open_source
+from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.mimic_tables import FILES, read_columns, read_labels, search_files
 from ltml_dataset.sources.mimic_tree import find_report_root
 from ltml_lexicons.errors import LexiconError
@@ -83,6 +84,8 @@ def check_path(path: Path) -> Iterator[Check]:
             yield _check_file(group, role, place)
         if path.is_dir() and is_release and role not in found and (file.flag or role == "reports"):
             yield Check(group, role, "missing", f"{file.name}: {file.origin}")
+    for place in sorted({place for places in found.values() for place in places}):
+        yield from _check_sum(group, place)
     if path.is_dir():
         if len(found.get("metadata", [])) == 1:
             yield from _check_images(group, path, found["metadata"][0])
@@ -157,6 +160,21 @@ def _check_file(group: str, role: str, path: Path) -> Check:
     except UserError as error:
         return Check(group, role, "problem", str(error))
     return Check(group, role, "ok", f"{path.name}, {n_rows:,} rows")
+
+
+def _check_sum(group: str, path: Path) -> Iterator[Check]:
+    """Compare with the SHA256SUMS.txt that PhysioNet puts beside the files, where it is there."""
+    sums = path.parent / "SHA256SUMS.txt"
+    if not sums.is_file():
+        return
+    with sums.open(encoding="utf-8", errors="replace") as lines:
+        expected = next((line.split()[0] for line in lines if line.split()[1:] == [path.name]), None)
+    if expected is None:
+        return
+    if hash_input(path)[1] == expected.lower():
+        yield Check(group, path.name, "ok", "as SHA256SUMS.txt says")
+    else:
+        yield Check(group, path.name, "problem", "is not what SHA256SUMS.txt says; download it again")
 
 
 def _check_images(group: str, folder: Path, metadata: Path) -> Iterator[Check]:

@@ -1,6 +1,6 @@
 """Reports read per CPU second: our reader, Python's zipfile, and the floor beneath both.
 
-    python scripts/bench_read.py [REPORTS.zip] [--studies 50000] [--repeats 3]
+    python scripts/bench_read.py [REPORTS.zip] [--studies 50000] [--repeats 3] [--write]
 
 Without an archive, a release of --studies simulated studies is written to a temporary folder and removed. The floor
 inflates each member and checks its CRC, and does nothing else. Every line is the best of --repeats, in this process.
@@ -9,7 +9,6 @@ inflates each member and checks its CRC, and does nothing else. Every line is th
 import argparse
 import gzip
 import mmap
-import os
 import platform
 import resource
 import tempfile
@@ -22,11 +21,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
+from performance_page import machine, write_section
 
 from ltml_dataset.simulate import simulate_release
 from ltml_dataset.sources import open_source
 from ltml_dataset.sources.zip_directory import data_starts, read_directory
-from ltml_dataset.text.sections import sections_to_label
+from ltml_dataset.text.sections import Policy, sections_to_label
 
 
 def read_source(path: Path) -> int:
@@ -70,55 +70,73 @@ def all_reports(path: Path) -> pa.Table:
     return pa.Table.from_batches([source.read(partition)[0] for partition in source.partitions()])
 
 
-def measure(name: str, work: Callable[[], int], repeats: int) -> None:
-    """Print one line."""
+def measure(name: str, work: Callable[[], int], repeats: int) -> str:
+    """Print one line, and return it as a row of Markdown."""
     best = float("inf")
     for _ in range(repeats):
         start = time.process_time()
         n_reports = work()
         best = min(best, time.process_time() - start)
     print(f"{name:<34}{n_reports:>10,}{best:>10.2f}{n_reports / best:>14,.0f}", flush=True)
+    return f"| {name} | {n_reports / best:,.0f} | {best / n_reports * 1e6:.1f} |"
+
+
+def measure_all(path: Path, folder: Path, repeats: int) -> list[str]:
+    """Every line, for an archive of reports and a folder to write in."""
+    rows = [
+        measure("archive, floor: inflate and check", floor_of(path), repeats),
+        measure("archive, listed only", lambda: sum(p.rows for p in open_source(path).partitions()), repeats),
+        measure("archive", lambda: read_source(path), repeats),
+        measure("archive, Python's zipfile", lambda: read_zipfile(path), repeats),
+    ]
+    table = all_reports(path)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder / "tree")
+    rows.append(measure("folder of text files", lambda: read_source(folder / "tree"), repeats))
+    columns = table.select(["report_id", "text"])
+    csv.write_csv(columns, folder / "t.csv")
+    with gzip.open(folder / "t.csv.gz", "wb", compresslevel=6) as packed:
+        packed.write((folder / "t.csv").read_bytes())
+    pq.write_table(columns, folder / "t.parquet", compression="zstd")
+    for kind in ("parquet", "csv", "csv.gz"):
+        rows.append(measure(f"table, .{kind}", lambda kind=kind: read_source(folder / f"t.{kind}"), repeats))
+    texts = table["text"].to_pylist()
+    for policy in ("default", "official"):
+
+        def parse(policy: Policy = policy) -> int:
+            return sum(1 for text in texts if sections_to_label(text, policy) is not None)
+
+        rows.append(measure(f"sections, {policy} rules", parse, repeats))
+    return rows
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure, print, and write the section of docs/performance.md if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reports", type=Path, nargs="?")
     parser.add_argument("--studies", type=int, default=50_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = options.reports or simulate_release(folder / "release", options.studies).reports
         print(f"{'':<34}{'reports':>10}{'CPU s':>10}{'per CPU s':>14}")
-        measure("archive, floor: inflate and check", floor_of(path), options.repeats)
-        measure("archive, listed only", lambda: sum(p.rows for p in open_source(path).partitions()), options.repeats)
-        measure("archive", lambda: read_source(path), options.repeats)
-        measure("archive, Python's zipfile", lambda: read_zipfile(path), options.repeats)
-        table = all_reports(path)
-        tree = folder / "tree"
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(tree)
-        measure("folder", lambda: read_source(tree), options.repeats)
-        rows = table.select(["report_id", "text"])
-        csv.write_csv(rows, folder / "t.csv")
-        with gzip.open(folder / "t.csv.gz", "wb", compresslevel=6) as packed:
-            packed.write((folder / "t.csv").read_bytes())
-        pq.write_table(rows, folder / "t.parquet", compression="zstd")
-        for kind in ("parquet", "csv", "csv.gz"):
-            measure(f"table, .{kind}", lambda kind=kind: read_source(folder / f"t.{kind}"), options.repeats)
-        texts = table["text"].to_pylist()
-        for policy in ("default", "official"):
-            measure(
-                f"sections, {policy} rules",
-                lambda policy=policy: sum(1 for text in texts if sections_to_label(text, policy) is not None),
-                options.repeats,
-            )
+        rows = measure_all(path, folder, options.repeats)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if platform.system() == "Darwin" else 1024)
-    print(
-        f"{peak / 2**20:.0f} MiB at the peak; Python {platform.python_version()} on {platform.system()} "
-        f"{platform.machine()}, {os.cpu_count()} cores"
-    )
+    print(f"{peak / 2**20:.0f} MiB at the peak; {machine()}")
+    if options.write:
+        if options.reports:
+            parser.error("--write measures simulated reports: leave out the archive")
+        table = "\n".join(["| what | reports per CPU second | \u00b5s per report |", "| --- | ---: | ---: |", *rows])
+        command = f"python scripts/bench_read.py --studies {options.studies} --repeats {options.repeats} --write"
+        write_section(
+            "reading",
+            "Reading reports",
+            f"`{command}`: simulated reports, best of {options.repeats}, {machine()}. The floor inflates each member "
+            "and checks its CRC, and "
+            f"does nothing else.\n\n{table}",
+        )
 
 
 if __name__ == "__main__":

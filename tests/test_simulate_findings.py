@@ -1,6 +1,7 @@
 """The simulated findings follow Fig. 1: shares, cells, implications, and findings that stay."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -112,9 +113,24 @@ def test_wording_has_no_loose_ends() -> None:
     groups = [*wording.present.values(), *wording.uncertain.values(), *wording.normal.values()]
     for phrase in [phrase for group in groups for phrase in group]:
         for _ in range(5):
-            text = say(phrase.tree, stream.random)
+            text = say(phrase.tree, stream.random, {})
             assert text
             assert not set(text) & set("{}|@")
+
+
+def test_one_finding_keeps_its_side_and_size() -> None:
+    wording = load_wording()
+    stream = random.Random(2)
+    writer = Writer(wording, stream.random)
+    sides = 0
+    for _ in range(300):
+        text = writer.write(BIT["Pneumothorax"], 0, remarks=False, portable=True).text
+        body = text[text.find("FINDINGS") :]
+        assert not ("right pneumothorax" in body and "left pneumothorax is" in body)
+        found = set(re.findall(r"(left|right) apical pneumothorax", body, re.IGNORECASE))
+        assert len({side.lower() for side in found}) <= 1, text
+        sides += bool(found)
+    assert sides > 30
 
 
 def test_chunks_do_not_depend_on_their_order() -> None:

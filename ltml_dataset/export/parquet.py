@@ -112,6 +112,7 @@ class SplitWriter:
         label_names: Sequence[str] = (),
         *,
         bytes_per_shard: int = BYTES_PER_SHARD,
+        rows_per_group: int = ROWS_PER_GROUP,
     ) -> None:
         """Prepare to write.
 
@@ -120,11 +121,13 @@ class SplitWriter:
             schema: Schema of every row, one of `ltml_dataset.schema`.
             label_names: Class names in order, for a schema with a column `labels`.
             bytes_per_shard: Bytes in memory after which a split goes on in the next file.
+            rows_per_group: Rows of a row group; some hundred where rows carry images.
         """
         self._folder = folder
         self._declared = schema
         self._schema = with_hub_features(schema, label_names)
         self._bytes_per_shard = bytes_per_shard
+        self._rows_per_group = rows_per_group
         self._splits = {name: _OpenSplit() for name in SPLITS}
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -140,7 +143,7 @@ class SplitWriter:
         state = self._splits[split]
         state.waiting.append(rows.cast(self._schema))
         state.n_waiting += rows.num_rows
-        if state.n_waiting >= ROWS_PER_GROUP:
+        if state.n_waiting >= self._rows_per_group:
             self._flush(split, state, everything=False)
 
     def close(self) -> dict[Path, int]:
@@ -169,8 +172,8 @@ class SplitWriter:
         waiting = pa.concat_tables(state.waiting) if state.waiting else self._schema.empty_table()
         n_written = 0
         with writing(self._folder):
-            while waiting.num_rows - n_written >= ROWS_PER_GROUP or (everything and n_written < waiting.num_rows):
-                group = waiting.slice(n_written, ROWS_PER_GROUP).combine_chunks()
+            while waiting.num_rows - n_written >= self._rows_per_group or (everything and n_written < waiting.num_rows):
+                group = waiting.slice(n_written, self._rows_per_group).combine_chunks()
                 self._writer(split, state).write_table(group)
                 n_written += group.num_rows
                 state.n_rows[-1] += group.num_rows

@@ -6,7 +6,7 @@ from ltml_dataset.labeling.compiled import NEGATIVE, POSITIVE, UNCERTAIN, Compil
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.matcher import Hit
 
-_CUE, _WORD, _MODIFIER = int(Role.CUE), int(Role.WORD), int(Role.MODIFIER)
+_CUE, _WORD = int(Role.CUE), int(Role.WORD)
 _MENTION = -1
 _CLAUSE, _COMMA, _AND, _OR, _COLON = (int(w) for w in (Word.CLAUSE, Word.COMMA, Word.AND, Word.OR, Word.COLON))
 _WITH, _COPULA, _SEEN, _EXISTENTIAL = (int(w) for w in (Word.WITH, Word.COPULA, Word.SEEN, Word.EXISTENTIAL))
@@ -62,6 +62,14 @@ class AssertionEngine:
             hits: Hits of the sentence in order; cues and structural words are what is used.
             mentions: Phrases found and findings composed. A label of -1 stands for any span (see `assert_span`).
         """
+        has_cue = has_or = False
+        for hit in hits:
+            if hit[2] == _CUE:
+                has_cue = True
+            elif hit[2] == _WORD and hit[3] == _OR:
+                has_or = True
+        if not has_cue and not has_or:
+            return [self._decide(mention, []) for mention in mentions]
         timeline = [hit for hit in hits if hit[2] == _CUE or hit[2] == _WORD]
         reached: list[list[tuple[int, int, Hit]]] = [[] for _ in mentions]
         if timeline:
@@ -82,7 +90,7 @@ class AssertionEngine:
                         for i in _reach_right(timeline, position, self._cues[cue.tail], mentions, self._cues):
                             reached[i].append((RANK[cue.kind], -(mentions[i][2] - hit[1]), hit))
         verdicts = [self._decide(mention, found) for mention, found in zip(mentions, reached, strict=True)]
-        if timeline:
+        if has_or:
             _judge_alternatives(timeline, mentions, verdicts, self._implied_by)
         return verdicts
 
@@ -98,7 +106,9 @@ class AssertionEngine:
                 if cue.kind == "negation" and 0 <= site < hit[0] < first:
                     return Verdict(POSITIVE, "not normal", hit[3], hit[0], hit[1])
             return Verdict(NEGATIVE, "normal", -1, -1, -1)
-        for _, _, hit in sorted(found, reverse=True):
+        if len(found) > 1:
+            found.sort(reverse=True)
+        for _, _, hit in found:
             cue = self._cues[hit[3]]
             if cue.kind == "history" and (label < 0 or self._lasting[label]):
                 continue

@@ -96,10 +96,17 @@ class CompiledLexicon:
     labels: tuple[Label, ...]
     vocabulary: Vocabulary
     automaton: ahocorasick.Automaton
+    """Phrases, sites, predicates, cues and structural words."""
+    modifiers: ahocorasick.Automaton
+    """Modifiers, which are looked for only where a composed finding asks for one."""
+    stop: str
+    """Characters of the sentence-final stop."""
     phrases: list[PhraseEntry]
     cues: list[CueEntry]
     site_rules: dict[int, list[RuleEntry]]
     """Site group -> rules of labels in use."""
+    alone_by_site: dict[int, list[RuleEntry]]
+    """Those of them that need no predicate."""
     finding_rules: dict[int, list[RuleEntry]]
     """Label number -> rules built on its mentions."""
     implied_by: list[frozenset[int]]
@@ -133,19 +140,24 @@ class _Compiler:
     def compiled(self) -> CompiledLexicon:
         for number, label in enumerate(self.labels):
             self._add_label(number, label)
-        sites = self._add_groups(Role.SITE, self.lexicon.sites.groups)
-        predicates = self._add_groups(Role.PREDICATE, self.lexicon.predicates.groups)
-        modifiers = self._add_groups(Role.MODIFIER, self.lexicon.modifiers.groups)
+        sites = self._add_groups(Role.SITE, "sites", self.lexicon.sites.groups)
+        predicates = self._add_groups(Role.PREDICATE, "predicates", self.lexicon.predicates.groups)
+        modifiers = self._add_groups(Role.MODIFIER, "modifiers", self.lexicon.modifiers.groups)
         self._add_cues()
         self._add_words()
         site_rules, finding_rules = self._rules(sites, predicates, modifiers)
         return CompiledLexicon(
             labels=self.labels,
             vocabulary=self.vocabulary,
-            automaton=self._automaton(),
+            automaton=self._automaton({role for role in Role if role != Role.MODIFIER}),
+            modifiers=self._automaton({Role.MODIFIER}),
+            stop=self.vocabulary.add_word("."),
             phrases=self.phrases,
             cues=self.cues,
             site_rules=site_rules,
+            alone_by_site={
+                site: alone for site, rules in site_rules.items() if (alone := [rule for rule in rules if rule.alone])
+            },
             finding_rules=finding_rules,
             implied_by=[
                 frozenset(self.numbers[name] for name in label.implied_by if name in self.numbers)
@@ -183,8 +195,18 @@ class _Compiler:
             if self.lexicon.source_kind(label, hidden.source) in self.kinds:
                 self._add(hidden.text, hidden.stem, hidden.plural, (Role.UNMENTION, number))
 
-    def _add_groups(self, role: Role, groups: dict[str, TermGroup]) -> dict[str, int]:
-        for number, group in enumerate(groups.values()):
+    def _add_groups(self, role: Role, kind: str, groups: dict[str, TermGroup]) -> dict[str, int]:
+        """Words of all groups but those that labels out of use brought for themselves."""
+        used = {name for label in self.labels for rule in label.composed for name in _groups_of(rule)}
+        strange = {
+            name
+            for label in self.lexicon.labels.values()
+            if label.id not in self.numbers
+            for name in getattr(label.groups, kind)
+        }
+        for number, (name, group) in enumerate(groups.items()):
+            if name in strange and name not in used:
+                continue
             for term in group.wordings():
                 self._add(term.text, term.stem, term.plural, (role, number))
         return {name: number for number, name in enumerate(groups)}
@@ -269,15 +291,18 @@ class _Compiler:
             if name in self.numbers:
                 finding_rules.setdefault(self.numbers[name], []).append(entry)
 
-    def _automaton(self) -> ahocorasick.Automaton:
+    def _automaton(self, roles: set[Role]) -> ahocorasick.Automaton:
         items: dict[str, dict[tuple[Role, int], None]] = {}
         for tokens, stem, upper, item in self.patterns:
+            if item[0] not in roles:
+                continue
             choices = [self._choices(word, stem and i == len(tokens) - 1, upper) for i, word in enumerate(tokens)]
             for characters in product(*choices):
                 items.setdefault("".join(characters), {})[item] = None
         automaton = ahocorasick.Automaton()
         for key, found in items.items():
             automaton.add_word(key, tuple((len(key), int(role), int(ref)) for role, ref in found))
+        automaton.add_word("\x00", ())  # an automaton needs a word even where a lexicon has no modifiers
         automaton.make_automaton()
         return automaton
 
@@ -287,6 +312,10 @@ class _Compiler:
         if upper:
             return self.vocabulary.add_capitals(word)
         return self.vocabulary.forms(word)
+
+
+def _groups_of(rule: Composed) -> tuple[str, ...]:
+    return (*rule.site, *rule.abnormal, *rule.uncertain, *rule.normal, *rule.needs, *rule.needs_also, *rule.forbids)
 
 
 def plural_of(word: str) -> str | None:

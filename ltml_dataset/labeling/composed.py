@@ -1,20 +1,23 @@
 """Composed findings: a site with its predicate, in either order, in one clause."""
 
 from ltml_dataset.labeling.compiled import NEGATIVE, POSITIVE, UNCERTAIN, CompiledLexicon, Role, RuleEntry, Word
-from ltml_dataset.labeling.matcher import Hit
+from ltml_dataset.labeling.matcher import Hit, Modifier, find_modifiers
 from ltml_dataset.labeling.vocabulary import number_value
 
 MentionSpan = tuple[int, int, int, int, int, int, int, int]
 """First token, one past the last, first and one past the last token of the anchor (what cues act on), label, phrase,
 state by itself, and the first token of the site where the predicate follows it (else -1)."""
 
-_PHRASE, _SITE, _PREDICATE, _MODIFIER = int(Role.PHRASE), int(Role.SITE), int(Role.PREDICATE), int(Role.MODIFIER)
+_PHRASE, _SITE, _PREDICATE = int(Role.PHRASE), int(Role.SITE), int(Role.PREDICATE)
 _CUE, _WORD = int(Role.CUE), int(Role.WORD)
 _CLAUSE, _COMMA, _AND, _OR = int(Word.CLAUSE), int(Word.COMMA), int(Word.AND), int(Word.OR)
 _WITH, _COPULA, _EXISTENTIAL, _REASON = int(Word.WITH), int(Word.COPULA), int(Word.EXISTENTIAL), int(Word.REASON)
 _MILLIMETRE, _CENTIMETRE = int(Word.MILLIMETRE), int(Word.CENTIMETRE)
 _JOINERS = frozenset({_COMMA, _AND, _OR})
 _BREAKS = frozenset({_CLAUSE, _WITH, _EXISTENTIAL, _REASON})
+_WALLS = _BREAKS | {_AND}
+_STOPS = _BREAKS | _JOINERS
+_STOPS_AND_COPULA = _STOPS | {_COPULA}
 
 ATTRIBUTE_GAP = 4
 """At most so many words between an attributive predicate and its site ("enlargement of the cardiac ...")."""
@@ -38,32 +41,86 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
     Returns:
         Mentions, in no particular order.
     """
-    mentions: list[MentionSpan] = []
-    has_site = any(hit[2] == _SITE for hit in hits)
+    has_site = False
+    for hit in hits:
+        if hit[2] == _SITE:
+            has_site = True
+            break
     if not has_site and not compiled.finding_rules:
-        return mentions
-    if compiled.suppressor >= 0:  # words that only withhold No Finding stand in nobody's way
+        return []
+    return _Composer(code, hits, compiled).compose(has_site)
+
+
+class _Composer:
+    """The parts of one sentence."""
+
+    def __init__(self, code: str, hits: list[Hit], compiled: CompiledLexicon) -> None:
         entries, suppressor = compiled.phrases, compiled.suppressor
-        hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
-    sites = [i for i, hit in enumerate(hits) if hit[2] == _SITE]
-    if sites:
-        for i, hit in enumerate(hits):
-            if hit[2] == _PREDICATE:
-                attached, follows = _sites_of(i, hits)
-                for j in attached:
-                    for twin in _same_words(hits[j], hits):
-                        _judge_pair(code, hits, twin, hit, follows, compiled, mentions)
-        for j in sites:
-            for rule in compiled.site_rules.get(hits[j][3], ()):
-                if rule.alone and _has_modifiers(code, hits, rule, hits[j], hits[j]):
-                    mentions.append(_mention(rule, hits[j], hits[j], POSITIVE, -1))
-    if compiled.finding_rules:
+        self.code = code
+        self.compiled = compiled
+        # words that only withhold No Finding stand in nobody's way
+        self.hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
+        self.mentions: list[MentionSpan] = []
+        self._modifiers: list[Modifier] | None = None
+
+    @property
+    def modifiers(self) -> list[Modifier]:
+        if self._modifiers is None:
+            self._modifiers = find_modifiers(self.code, self.compiled)
+        return self._modifiers
+
+    def compose(self, has_site: bool) -> list[MentionSpan]:
+        hits, compiled = self.hits, self.compiled
+        if has_site:
+            for i, hit in enumerate(hits):
+                if hit[2] == _PREDICATE:
+                    attached, follows = _sites_of(i, hits)
+                    for j in attached:
+                        for twin in _same_words(hits[j], hits):
+                            self._judge_pair(twin, hit, follows)
         for hit in hits:
-            if hit[2] == _PHRASE:
-                for rule in compiled.finding_rules.get(compiled.phrases[hit[3]].label, ()):
-                    if rule.alone and _has_modifiers(code, hits, rule, hit, hit):
-                        mentions.append(_mention(rule, hit, hit, POSITIVE, -1))
-    return mentions
+            if hit[2] == _SITE:
+                rules = compiled.alone_by_site.get(hit[3], ())
+            elif hit[2] == _PHRASE:
+                rules = compiled.finding_rules.get(compiled.phrases[hit[3]].label, ())
+            else:
+                continue
+            for rule in rules:
+                if rule.alone and self._has_modifiers(rule, hit, hit):
+                    self.mentions.append(_mention(rule, hit, hit, POSITIVE, -1))
+        return self.mentions
+
+    def _judge_pair(self, site: Hit, predicate: Hit, follows: bool) -> None:
+        for rule in self.compiled.site_rules.get(site[3], ()):
+            group = predicate[3]
+            if group in rule.abnormal:
+                state = POSITIVE
+            elif group in rule.uncertain:
+                state = UNCERTAIN
+            elif group in rule.normal:
+                state = NEGATIVE
+            else:
+                continue
+            if state == NEGATIVE or self._has_modifiers(rule, site, predicate):
+                self.mentions.append(_mention(rule, site, predicate, state, site[0] if follows else -1))
+
+    def _has_modifiers(self, rule: RuleEntry, site: Hit, anchor: Hit) -> bool:
+        if not (rule.needs or rule.forbids or rule.needs_also or rule.size):
+            return True
+        first, last = min(site[0], anchor[0]), max(site[1], anchor[1])
+        near = _modifiers_near(self.modifiers, self.hits, first, last, _first_comma(self.hits, last))
+        if rule.needs_also and not rule.needs_also & near:
+            return False
+        if rule.forbids:
+            wide = _modifiers_near(self.modifiers, self.hits, first, last, _statement_end(self.hits, last))
+            if rule.forbids & wide:
+                return False
+        if rule.size is not None:
+            size = _largest_mm(self.code, self.hits, first, last)
+            if size is not None:
+                low, high = rule.size.min_mm, rule.size.max_mm
+                return (low is None or size >= low) and (high is None or size <= high)
+        return not rule.needs or bool(rule.needs & near)
 
 
 def _same_words(site: Hit, hits: list[Hit]) -> list[Hit]:
@@ -74,29 +131,6 @@ def _same_words(site: Hit, hits: list[Hit]) -> list[Hit]:
 def _mention(rule: RuleEntry, site: Hit, anchor: Hit, state: int, site_first: int) -> MentionSpan:
     first, last = min(site[0], anchor[0]), max(site[1], anchor[1])
     return (first, last, anchor[0], anchor[1], rule.label, rule.phrase, state, site_first)
-
-
-def _judge_pair(
-    code: str,
-    hits: list[Hit],
-    site: Hit,
-    predicate: Hit,
-    follows: bool,
-    compiled: CompiledLexicon,
-    mentions: list[MentionSpan],
-) -> None:
-    for rule in compiled.site_rules.get(site[3], ()):
-        group = predicate[3]
-        if group in rule.abnormal:
-            state = POSITIVE
-        elif group in rule.uncertain:
-            state = UNCERTAIN
-        elif group in rule.normal:
-            state = NEGATIVE
-        else:
-            continue
-        if state == NEGATIVE or _has_modifiers(code, hits, rule, site, predicate):
-            mentions.append(_mention(rule, site, predicate, state, site[0] if follows else -1))
 
 
 def _sites_of(i: int, hits: list[Hit]) -> tuple[list[int], bool]:
@@ -121,7 +155,7 @@ def _after_copula(i: int, hits: list[Hit]) -> bool:
             return False
         if hit[2] == _WORD and hit[3] == _COPULA:
             return True
-        if hit[2] in (_SITE, _PREDICATE, _PHRASE) or (hit[2] == _WORD and hit[3] in _BREAKS | _JOINERS):
+        if hit[2] in (_SITE, _PREDICATE, _PHRASE) or (hit[2] == _WORD and hit[3] in _STOPS):
             return False
     return False
 
@@ -141,9 +175,9 @@ def _site_to_the_right(i: int, hits: list[Hit], end: int, across_and: bool) -> i
             return None
         if hit[2] == _SITE:
             return j
-        if hit[2] in (_PREDICATE, _MODIFIER) or (across_and and hit[2] == _WORD and hit[3] == _AND):
+        if hit[2] == _PREDICATE or (across_and and hit[2] == _WORD and hit[3] == _AND):
             continue
-        if hit[2] in (_PHRASE, _CUE) or (hit[2] == _WORD and hit[3] in _BREAKS | _JOINERS | {_COPULA}):
+        if hit[2] in (_PHRASE, _CUE) or (hit[2] == _WORD and hit[3] in _STOPS_AND_COPULA):
             return None
     return None
 
@@ -167,8 +201,6 @@ def _joined_right(j: int, hits: list[Hit]) -> list[int]:
             if joiner or hit[0] - hits[last][1] <= 1:
                 joined.append(k)
             last, joiner = k, False
-        elif hit[2] == _MODIFIER:
-            continue
         else:
             break
     return joined
@@ -227,46 +259,44 @@ def _joined_left(j: int, hits: list[Hit]) -> list[int]:
             if joiner or hits[last][0] - hit[1] <= 1:
                 joined.append(k)
             last, joiner = k, False
-        elif hit[2] == _MODIFIER:
-            continue
         else:
             break
     return joined
 
 
-def _has_modifiers(code: str, hits: list[Hit], rule: RuleEntry, site: Hit, anchor: Hit) -> bool:
-    if not (rule.needs or rule.forbids or rule.needs_also or rule.size):
-        return True
-    near = _modifiers_near(hits, min(site[0], anchor[0]), max(site[1], anchor[1]))
-    if rule.forbids & near or (rule.needs_also and not rule.needs_also & near):
-        return False
-    if rule.size is not None:
-        size = _largest_mm(code, hits, min(site[0], anchor[0]), max(site[1], anchor[1]))
-        if size is not None:
-            low, high = rule.size.min_mm, rule.size.max_mm
-            return (low is None or size >= low) and (high is None or size <= high)
-    return not rule.needs or bool(rule.needs & near)
+def _first_comma(hits: list[Hit], last: int) -> int:
+    """The first comma behind a finding: what it needs must stand before ("cardiomegaly, severe edema")."""
+    return next((hit[0] for hit in hits if hit[0] >= last and hit[2] == _WORD and hit[3] == _COMMA), 1 << 30)
 
 
-def _modifiers_near(hits: list[Hit], first: int, last: int) -> set[int]:
-    """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula."""
+def _statement_end(hits: list[Hit], last: int) -> int:
+    """The comma behind which another finding or site begins: what rules a finding out may stand before it."""
+    comma = _first_comma(hits, last)
+    names_more = any(hit[0] > comma and hit[2] in (_SITE, _PHRASE) for hit in hits)
+    return comma if names_more else 1 << 30
+
+
+def _modifiers_near(modifiers: list[Modifier], hits: list[Hit], first: int, last: int, limit: int) -> set[int]:
+    """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula before `limit`."""
     near: set[int] = set()
-    walls = [hit for hit in hits if _is_wall(hit, hits)]
+    if not modifiers:
+        return near
+    walls = [hit for hit in hits if _is_wall(hit, modifiers)]
     left_wall = max((wall[1] for wall in walls if wall[1] <= first), default=0)
-    right_wall = min((wall[0] for wall in walls if wall[0] >= last), default=1 << 30)
-    for start, end, role, ref in hits:
-        if role == _MODIFIER and start >= left_wall and end <= right_wall:
+    right_wall = min([limit, *(wall[0] for wall in walls if wall[0] >= last)])
+    for start, end, group in modifiers:
+        if start >= left_wall and end <= right_wall:
             distance = first - end if end <= first else start - last
             if distance <= MODIFIER_GAP:
-                near.add(ref)
+                near.add(group)
     return near
 
 
-def _is_wall(hit: Hit, hits: list[Hit]) -> bool:
+def _is_wall(hit: Hit, modifiers: list[Modifier]) -> bool:
     """Whether modifiers beyond belong to something else."""
     if hit[2] == _SITE:  # "lung" in the modifier "lung base" is no site of its own
-        return not any(other[2] == _MODIFIER and other[0] <= hit[0] and other[1] >= hit[1] for other in hits)
-    return hit[2] == _PHRASE or (hit[2] == _WORD and hit[3] in _BREAKS | {_AND})
+        return not any(start <= hit[0] and end >= hit[1] for start, end, _ in modifiers)
+    return hit[2] == _PHRASE or (hit[2] == _WORD and hit[3] in _WALLS)
 
 
 def _largest_mm(code: str, hits: list[Hit], first: int, last: int) -> float | None:

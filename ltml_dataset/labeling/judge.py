@@ -15,15 +15,35 @@ Judged = tuple[int, int, int, int, int, str, int, int]
 class SentenceJudge:
     """The matching step and the assertion step, one after the other."""
 
-    def __init__(self, compiled: CompiledLexicon, engine: AssertionEngine) -> None:
-        """A judge with its lexicon and its engine."""
+    def __init__(self, compiled: CompiledLexicon, engine: AssertionEngine, cache_size: int = 100_000) -> None:
+        """A judge with its lexicon and its engine.
+
+        Args:
+            compiled: Compiled lexicon.
+            engine: Decides how mentions are asserted.
+            cache_size: Encoded sentences whose judgement is kept: the same sentence wrapped elsewhere is one of them.
+        """
         self.compiled = compiled
         self.engine = engine
+        self._cache_size = cache_size
+        self._by_code: dict[str, tuple[Judged, ...]] = {}
 
     def judge(self, sentence: str) -> tuple[Judged, ...]:
         """Judged mentions in token positions of `sentence`."""
-        code = self.compiled.vocabulary.encode(TOKEN.findall(sentence))
+        code = self.compiled.vocabulary.encode(TOKEN.findall(sentence)).rstrip(self.compiled.stop)
+        known = self._by_code.get(code)
+        if known is not None:
+            return known
+        judged = self._judge_code(code)
+        if len(self._by_code) >= self._cache_size:
+            self._by_code.clear()
+        self._by_code[code] = judged
+        return judged
+
+    def _judge_code(self, code: str) -> tuple[Judged, ...]:
         hits = find_hits(code, self.compiled)
+        if not hits:
+            return ()
         mentions = find_mentions(code, hits, self.compiled)
         if not mentions:
             return ()
@@ -41,22 +61,10 @@ def find_mentions(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list
         for start, end, role, ref in hits
         if role == _PHRASE
     ]
-    for new in compose(code, hits, compiled):
-        if not any(new[4] == old[4] and new[2] < old[3] and old[2] < new[3] for old in mentions):
-            mentions.append(new)
-    mentions.sort()
+    composed = compose(code, hits, compiled)
+    if composed:
+        for new in composed:
+            if not any(new[4] == old[4] and new[2] < old[3] and old[2] < new[3] for old in mentions):
+                mentions.append(new)
+        mentions.sort()
     return mentions
-
-
-def assert_span_tokens(judge: SentenceJudge, sentence: str, start: int, end: int) -> int:
-    """The state of whatever stands between two offsets of a sentence; cues inside the span do not count."""
-    tokens = list(TOKEN.finditer(sentence))
-    inside = [i for i, token in enumerate(tokens) if token.start() < end and token.end() > start]
-    if not inside:
-        return POSITIVE
-    first, last = inside[0], inside[-1] + 1
-    hits = find_hits(
-        judge.compiled.vocabulary.encode([token.group() for token in tokens]), judge.compiled, all_hits=True
-    )
-    outside = [hit for hit in hits if hit[1] <= first or hit[0] >= last]
-    return judge.engine.assert_mentions(outside, [(first, last, first, last, -1, -1, POSITIVE, -1)])[0].state

@@ -20,9 +20,8 @@ from ltml_dataset.labeling.aggregate import (
     raise_parents,
     ranks_to_column,
 )
-from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import RULES_VERSION, compile_lexicon
-from ltml_dataset.labeling.judge import SentenceJudge, assert_span_tokens
+from ltml_dataset.labeling.engines import Compat, Engine, make_judges
 from ltml_dataset.labeling.sentence_store import (
     CUE_END,
     CUE_START,
@@ -38,13 +37,12 @@ from ltml_dataset.records import Assertion, Mention
 from ltml_dataset.schema import EVIDENCE_SCHEMA, label_schema
 from ltml_dataset.text.section_overrides import Overrides
 from ltml_dataset.text.section_rules import section_rules_digest
-from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, sections_to_label
+from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, find_sections, sections_to_label
 from ltml_dataset.text.sentences import sentences_of, split_sentences
-from ltml_lexicons.choose import DEFAULT_SET, choose_labels
+from ltml_lexicons.choose import DEFAULT_SET, choose_labels, labels_in_use
 from ltml_lexicons.model import SourceKind
 
 Profile = Literal["clinical", "paper"]
-Engine = Literal["rules"]
 
 PROFILE_KINDS: dict[Profile, frozenset[SourceKind]] = {
     "clinical": frozenset({"chexpert", "gamuts", "curated"}),
@@ -81,6 +79,8 @@ class Labeler:
         parents: bool = True,
         text_columns: Sequence[str] | None = None,
         section_overrides: Overrides | None = None,
+        compat: Compat | None = None,
+        spacy_model: str | None = None,
     ) -> None:
         """A labeler by its options.
 
@@ -93,6 +93,9 @@ class Labeler:
             text_columns: Columns of the batches that hold text: one holds whole reports, several are sections of
                 that name. By default every column that is no id.
             section_overrides: Studies whose text is chosen by hand, for `official` sections (`load_overrides`).
+            compat: `chexpert` uses the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its
+                labels; `label_set`, `profile`, `sections` and `parents` are then not free.
+            spacy_model: Installed spaCy model for engine `spacy`; by default the first English one with a parser.
 
         Raises:
             UserError: An option has an unknown value.
@@ -102,29 +105,32 @@ class Labeler:
             ("profile", profile, get_args(Profile)),
             ("sections", sections, POLICIES),
             ("engine", engine, get_args(Engine)),
+            ("compat", compat, (*get_args(Compat), None)),
         ):
             if value not in known:
-                raise UserError(f"{name} `{value}` is unknown; choose one of {', '.join(known)}.")
+                raise UserError(f"{name} `{value}` is unknown; choose one of {', '.join(map(str, known))}.")
+        if compat == "chexpert":
+            label_set, profile, parents = "chexpert14", "clinical", False
+            sections = "official" if sections == "default" else sections
         if section_overrides and sections != "official":
             raise UserError(f"section overrides belong to the official rules; sections are `{sections}`.")
         columns = tuple(text_columns) if text_columns else None
-        self._options = (label_set, profile, sections, engine, parents, columns, section_overrides)
+        self._options = (label_set, profile, sections, engine, parents, columns, section_overrides, compat, spacy_model)
         self._policy: Policy = sections
         self._text_columns = columns
+        # The CheXpert labeler is given impressions, not reports: a text without any title is one.
+        self._reads_bare_text = compat is not None and sections == "official"
         self._overrides = section_overrides
         chosen = choose_labels(label_set)
         lexicon = chosen.lexicon
         self.label_names: tuple[str, ...] = chosen.names
         self.lexicon_version: str = lexicon.version
-        overridden = [section_overrides.digest()] if section_overrides else []
-        self.fingerprint: str = _fingerprint(
-            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *overridden
-        )
-        compiled = compile_lexicon(lexicon, list(lexicon.labels.values()), PROFILE_KINDS[profile])
+        compiled = compile_lexicon(lexicon, labels_in_use(chosen), PROFILE_KINDS[profile])
         self._compiled = compiled
         numbers = {label.id: i for i, label in enumerate(compiled.labels)}
         ancestry = [[*label.parents, *(label.paper_parents if profile == "paper" else ())] for label in compiled.labels]
-        self._pairs = parent_pairs([[numbers[name] for name in names] for names in ancestry]) if parents else []
+        in_use = [[numbers[name] for name in names if name in numbers] for names in ancestry]
+        self._pairs = parent_pairs(in_use) if parents else []
         self._columns = [numbers[label.id] for label in chosen.labels]
         shown = set(self._columns)
         for child, parent in reversed(self._pairs):
@@ -135,8 +141,13 @@ class Labeler:
         for i, name in zip(self._columns, chosen.names, strict=True):
             self._names[i] = name
         self._is_shown = np.array([i in shown for i in range(len(compiled.labels))])
-        self._judge = SentenceJudge(compiled, AssertionEngine(compiled))
-        self._store = SentenceStore(self._judge, len(compiled.labels))
+        judges = make_judges(compiled, engine, compat, spacy_model)
+        self._spans = judges.spans
+        self._store = SentenceStore(judges.sentences, len(compiled.labels))
+        decided = (*judges.stamp, *([section_overrides.digest()] if section_overrides else []))
+        self.fingerprint: str = _fingerprint(
+            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *decided
+        )
         self._schema = label_schema(self.label_names)
         self._chosen_columns: dict[tuple[tuple[str, ...], tuple[bool, ...]], list[tuple[int, str]]] = {}
 
@@ -169,7 +180,7 @@ class Labeler:
 
     def label_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The label file's rows for one batch of reports, in order. A pure function of the batch."""
-        return self._labels(batch, self._read(batch, self._names_of_texts(batch)))
+        return self._labels(batch, self._read(batch, self._names_of_texts(batch), with_mentions=False))
 
     def judge_batch(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Labels and evidence of one batch.
@@ -178,13 +189,13 @@ class Labeler:
             The label file's rows, and one row per mention: `row` (int32, position in the batch), then the columns of
             `EVIDENCE_SCHEMA`.
         """
-        read = self._read(batch, self._names_of_texts(batch))
+        read = self._read(batch, self._names_of_texts(batch), with_mentions=True)
         return self._labels(batch, read), self._evidence(batch, read)
 
     def explain(self, text: str) -> list[Mention]:
         """Every mention of one report, in reading order, also those that lose in aggregation."""
         batch = pa.record_batch({"report_id": pa.array([""]), "text": pa.array([text], pa.string())})
-        evidence = self._evidence(batch, self._read(batch, ("text",)))
+        evidence = self._evidence(batch, self._read(batch, ("text",), with_mentions=True))
         return [
             Mention(**{**row, "status": Assertion(row["status"])})
             for row in evidence.drop_columns(["row", "report_id"]).to_pylist()
@@ -204,7 +215,7 @@ class Labeler:
         if not overlapping:
             return Assertion.POSITIVE
         first, last = overlapping[0][0], overlapping[-1][1]
-        return Assertion(assert_span_tokens(self._judge, text[first:last], start - first, end - first))
+        return Assertion(self._spans.assert_span(text[first:last], start - first, end - first))
 
     def _names_of_texts(self, batch: pa.RecordBatch) -> tuple[str, ...]:
         names = self._text_columns or tuple(name for name in batch.schema.names if name not in ID_COLUMNS)
@@ -216,12 +227,12 @@ class Labeler:
             )
         return names
 
-    def _read(self, batch: pa.RecordBatch, names: tuple[str, ...]) -> _Read:
+    def _read(self, batch: pa.RecordBatch, names: tuple[str, ...], *, with_mentions: bool) -> _Read:
+        self._store.begin_batch(with_mentions=with_mentions)
         with _no_garbage_collection():
             return self._read_sentences(batch, names)
 
     def _read_sentences(self, batch: pa.RecordBatch, names: tuple[str, ...]) -> _Read:
-        self._store.begin_batch()
         columns = [batch.column(name).to_pylist() for name in names]
         ids = batch.column("report_id").to_pylist() if "report_id" in batch.schema.names else [None] * batch.num_rows
         known, add = self._store.numbers, self._store.add
@@ -264,6 +275,8 @@ class Labeler:
         if not text:
             return []
         parsed = sections_to_label(text, self._policy, report_id=report_id, overrides=self._overrides)
+        if not parsed and self._reads_bare_text:
+            parsed = [section for section in find_sections(text, "official") if section.name == "full report"]
         return [(text, section.name, section.start, section.end) for section in parsed]
 
     def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:

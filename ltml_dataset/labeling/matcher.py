@@ -8,15 +8,18 @@ REACH_KEPT = 16
 Hit = tuple[int, int, int, int]
 """First token, one past the last, role, reference into the table of that role."""
 
-_PHRASE, _UNMENTION, _SITE, _MODIFIER = int(Role.PHRASE), int(Role.UNMENTION), int(Role.SITE), int(Role.MODIFIER)
+Modifier = tuple[int, int, int]
+"""First token, one past the last, modifier group."""
+
+_PHRASE, _UNMENTION, _SITE = int(Role.PHRASE), int(Role.UNMENTION), int(Role.SITE)
 _FINDS = frozenset((_PHRASE, _SITE))
 
 
 def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -> list[Hit]:
-    """Every phrase, site, predicate, modifier, cue and structural word of a sentence.
+    """Every phrase, site, predicate, cue and structural word of a sentence.
 
     Longer hits hide the shorter ones inside them, except that a phrase is hidden only by a phrase or an unmention of
-    its own label, modifiers stay visible inside phrases, and so does a site that ends its phrase ("lung nodules").
+    its own label, and a site that ends its phrase stays visible ("lung nodules").
 
     Args:
         code: Sentence as `Vocabulary.encode` gives it, one character a token.
@@ -72,8 +75,16 @@ def _hides(longer: Hit, hit: Hit, phrases: list[PhraseEntry]) -> bool:
     role, longer_role = hit[2], longer[2]
     if role == _PHRASE:
         return longer_role == _PHRASE and phrases[longer[3]].label == phrases[hit[3]].label
-    if role == _MODIFIER:
-        return longer_role == _MODIFIER
-    if longer_role == _MODIFIER:
-        return False
     return not (role == _SITE and longer_role == _PHRASE and longer[1] == hit[1])
+
+
+def find_modifiers(code: str, compiled: CompiledLexicon) -> list[Modifier]:
+    """Modifiers of a sentence; a longer one hides those inside it."""
+    found = [
+        (end - length + 1, end + 1, ref) for end, items in compiled.modifiers.iter(code) for length, _, ref in items
+    ]
+    return [
+        one
+        for one in found
+        if not any(o[0] <= one[0] and o[1] >= one[1] and o[1] - o[0] > one[1] - one[0] for o in found)
+    ]

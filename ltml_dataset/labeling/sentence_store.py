@@ -7,12 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ltml_dataset.labeling.aggregate import RANK_OF_STATE, Ranks
-from ltml_dataset.labeling.judge import Judged, SentenceJudge
+from ltml_dataset.labeling.engines import Judge
+from ltml_dataset.labeling.judge import Judged
 from ltml_dataset.labeling.vocabulary import TOKEN
 
 LABEL, PHRASE, STATE, RULE, START, END, CUE_START, CUE_END = range(8)
 """Columns of the mention table; offsets count within the sentence, -1 where there is no cue."""
 _N_COLUMNS = 8
+_NOT_TABULATED = -1
 
 
 class SentenceStore:
@@ -22,7 +24,7 @@ class SentenceStore:
     the corpus; what is decided never depends on what it holds.
     """
 
-    def __init__(self, judge: SentenceJudge, n_labels: int, limit: int = 400_000) -> None:
+    def __init__(self, judge: Judge, n_labels: int, limit: int = 150_000) -> None:
         """An empty store."""
         self._judge = judge
         self._n_labels = n_labels
@@ -34,7 +36,8 @@ class SentenceStore:
         self.numbers: dict[str, int] = {}
         """Sentence as written -> number."""
         self._ranks = bytearray()
-        self._waiting: dict[int, tuple[str, tuple[Judged, ...]]] = {}
+        self._sentences: list[str] = []
+        self._waiting: dict[int, tuple[Judged, ...]] = {}
         self._first = array("q")
         self._count = array("q")
         self._table = array("i")
@@ -44,8 +47,13 @@ class SentenceStore:
         """Words of each mention's cue."""
         self.rules: dict[str, int] = {}
 
-    def begin_batch(self) -> None:
-        """Make room; numbers given out before are void."""
+    def begin_batch(self, *, with_mentions: bool) -> None:
+        """Make room; numbers given out before are void.
+
+        Args:
+            with_mentions: Mentions will be asked for, so they are kept until then.
+        """
+        self._with_mentions = with_mentions
         if len(self.numbers) > self._limit:
             self._clear()
 
@@ -53,6 +61,7 @@ class SentenceStore:
         """The number of a sentence met for the first time."""
         number = len(self.numbers)
         self.numbers[sentence] = number
+        self._sentences.append(sentence)
         judged = self._judge.judge(sentence)
         if judged:
             row = bytearray(self._n_labels)
@@ -61,11 +70,13 @@ class SentenceStore:
                 if rank > row[mention[0]]:
                     row[mention[0]] = rank
             self._ranks += row
-            self._waiting[number] = (sentence, judged)
+            self._count.append(_NOT_TABULATED)
+            if self._with_mentions:
+                self._waiting[number] = judged
         else:
             self._ranks += self._silent
+            self._count.append(0)
         self._first.append(0)
-        self._count.append(0)
         return number
 
     @property
@@ -79,10 +90,12 @@ class SentenceStore:
         Args:
             numbers: (M,) sentence numbers.
         """
-        if self._waiting:
-            self._tabulate()
-        if not len(self._first):
+        if not len(numbers):
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        counts = np.array(self._count, dtype=np.int64)
+        missing = np.unique(numbers[counts[numbers] == _NOT_TABULATED])
+        if len(missing):
+            self._tabulate(missing.tolist())
         return np.array(self._first, dtype=np.int64)[numbers], np.array(self._count, dtype=np.int64)[numbers]
 
     def mentions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
@@ -92,11 +105,13 @@ class SentenceStore:
         table: npt.NDArray[np.int32] = np.frombuffer(self._table, dtype=np.intc).reshape(-1, _N_COLUMNS)[rows]
         return table
 
-    def _tabulate(self) -> None:
+    def _tabulate(self, numbers: list[int]) -> None:
         """Work out offsets of mentions: only where evidence is asked for."""
         rows: list[tuple[int, ...]] = []
         texts, cues, rules = self.texts, self.cues, self.rules
-        for number, (sentence, judged) in self._waiting.items():
+        for number in numbers:
+            sentence = self._sentences[number]
+            judged = self._waiting.get(number) or self._judge.judge(sentence)
             spans = [match.span() for match in TOKEN.finditer(sentence)]
             self._first[number] = len(texts)
             self._count[number] = len(judged)

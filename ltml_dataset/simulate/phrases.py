@@ -10,8 +10,34 @@ from ruamel.yaml import YAML
 
 from ltml_dataset.simulate.findings import LABELS, PARENTS, UNSAID, children_first
 
-Node = str | tuple["Node", ...] | list["Node"]
-"""A tree: a string stands for itself, a tuple for one of its members, a list for all of them in a row."""
+Memory = dict[str, str]
+"""Slot values that a report has already given for one finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place to fill: side, lobe, size and so on. A report gives one finding the same value every time."""
+
+    name: str
+    values: tuple[str, ...]
+    capital: bool
+
+    def fill(self, rnd: Callable[[], float], memory: Memory) -> str:
+        """A value: the remembered one, else a new one that does not contradict the remembered side or lobe."""
+        value = memory.get(self.name)
+        if value is None:
+            values = self.values
+            beside = memory.get(_BESIDE.get(self.name, ""), "").split(" ")[0]
+            if beside in ("left", "right"):
+                values = tuple(value for value in values if value.startswith(beside)) or values
+            value = memory[self.name] = values[int(rnd() * len(values))]
+        return value[0].upper() + value[1:] if self.capital else value
+
+
+_BESIDE = {"side1": "lobe", "lobe": "side1", "side": "side1"}
+
+Node = str | Slot | tuple["Node", ...] | list["Node"]
+"""A tree: a string or slot stands for itself, a tuple for one of its members, a list for all of them in a row."""
 
 OTHER = "Other"
 """Not a class: something abnormal that rules out No Finding. Written `@ Other=1` in the wording files."""
@@ -64,13 +90,15 @@ class Wording:
     typos: dict[str, str]
 
 
-def say(tree: Node, rnd: Callable[[], float]) -> str:
-    """One wording of a sentence; `rnd` gives uniform numbers in [0, 1)."""
+def say(tree: Node, rnd: Callable[[], float], memory: Memory) -> str:
+    """One wording of a sentence; `rnd` gives uniform numbers in [0, 1), `memory` keeps the slots that it fills."""
     if isinstance(tree, str):
         return tree
     if isinstance(tree, tuple):
-        return say(tree[int(rnd() * len(tree))], rnd)
-    return "".join([part if isinstance(part, str) else say(part, rnd) for part in tree])
+        return say(tree[int(rnd() * len(tree))], rnd, memory)
+    if isinstance(tree, Slot):
+        return tree.fill(rnd, memory)
+    return "".join([part if isinstance(part, str) else say(part, rnd, memory) for part in tree])
 
 
 def close(mask: int) -> int:
@@ -114,11 +142,11 @@ def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _by_class(texts: dict[str, str], slots: dict[str, Node], state: int) -> dict[int, tuple[Phrase, ...]]:
+def _by_class(texts: dict[str, str], slots: dict[str, Slot], state: int) -> dict[int, tuple[Phrase, ...]]:
     return {LABELS.index(name): tuple(_phrases(text, slots, {name: state})) for name, text in texts.items()}
 
 
-def _phrases(text: str, slots: dict[str, Node], own: dict[str, int]) -> Iterable[Phrase]:
+def _phrases(text: str, slots: dict[str, Slot], own: dict[str, int]) -> Iterable[Phrase]:
     for line in _lines(text):
         sentence, _, effects = line.partition(" @ ")
         states = dict(own)
@@ -133,16 +161,16 @@ def _phrases(text: str, slots: dict[str, Node], own: dict[str, int]) -> Iterable
         yield Phrase(_tree(sentence.strip(), slots), close(masks[1]), close(masks[-1]), masks[0], forbidden)
 
 
-def _compile_slots(raw: dict[str, str]) -> dict[str, Node]:
-    slots: dict[str, Node] = {}
+def _compile_slots(raw: dict[str, str]) -> dict[str, Slot]:
+    slots = {}
     for name, text in raw.items():
         values = tuple(value.strip() for value in text.split(" | "))
-        slots[name] = values
-        slots[name.capitalize()] = tuple(value[0].upper() + value[1:] for value in values)
+        slots[name] = Slot(name, values, capital=False)
+        slots[name.capitalize()] = Slot(name, values, capital=True)
     return slots
 
 
-def _tree(text: str, slots: dict[str, Node]) -> Node:
+def _tree(text: str, slots: dict[str, Slot]) -> Node:
     """Parse `{slot}` and `{a|b}`, nested as deep as one likes."""
     node, rest = _sequence(text, 0, slots, top=True)
     if rest != len(text):
@@ -150,7 +178,7 @@ def _tree(text: str, slots: dict[str, Node]) -> Node:
     return node
 
 
-def _sequence(text: str, at: int, slots: dict[str, Node], *, top: bool = False) -> tuple[Node, int]:
+def _sequence(text: str, at: int, slots: dict[str, Slot], *, top: bool = False) -> tuple[Node, int]:
     parts: list[Node] = []
     start = at
     while at < len(text):
@@ -171,7 +199,7 @@ def _sequence(text: str, at: int, slots: dict[str, Node], *, top: bool = False) 
     return (kept[0] if len(kept) == 1 else kept), at
 
 
-def _choices(text: str, at: int, slots: dict[str, Node]) -> tuple[Node, int]:
+def _choices(text: str, at: int, slots: dict[str, Slot]) -> tuple[Node, int]:
     choices: list[Node] = []
     while True:
         node, at = _sequence(text, at, slots)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ltml_dataset.simulate.findings import LABELS
-from ltml_dataset.simulate.phrases import BIT, OTHER, Phrase, Wording, close, say
+from ltml_dataset.simulate.phrases import BIT, OTHER, Memory, Phrase, Wording, close, say
 
 WIDTH = 78
 """Longest line of a report, without the leading space."""
@@ -88,6 +88,7 @@ class _Draft:
     def __init__(self, wording: Wording, rnd: Callable[[], float], present: int, uncertain: int) -> None:
         self.wording, self.rnd, self.present, self.uncertain = wording, rnd, present, uncertain
         self.stated = self.hedged = self.denied = 0
+        self.memories: dict[int, Memory] = {}
 
     def report(self, remarks: bool, portable: bool) -> Report:
         draw = self.rnd()
@@ -114,10 +115,10 @@ class _Draft:
         text = "\n \n".join(body) + "\n"
         head = "                                 FINAL REPORT\n"
         if self.rnd() < 0.03:
-            wet = say(self.wording.frames["wet_read"], self.rnd)
+            wet = say(self.wording.frames["wet_read"], self.rnd, {})
             head = f"                                 WET READ: ___ ___ ___ 6:05 PM\n   {wet}\n {'_' * 78}\n{head}"
         if self.rnd() < 0.015:
-            added = _wrap("ADDENDUM:  " + say(self.wording.frames["addendum"], self.rnd))
+            added = _wrap("ADDENDUM:  " + say(self.wording.frames["addendum"], self.rnd, {}))
             head = f"                                 FINAL ADDENDUM\n{added}\n {'_' * 78}\n{head}"
         text = head + text
         if self.rnd() < 0.02:
@@ -135,12 +136,13 @@ class _Draft:
             no_finding=not either & ~_DEVICES,
         )
 
-    def use(self, phrase: Phrase) -> str:
-        """Words of a phrase; the report is committed to what it says."""
+    def use(self, phrase: Phrase, index: int | None = None) -> str:
+        """Words of a phrase about class `index`, or about none; the report is committed to what it says."""
+        memory = {} if index is None else self.memories.setdefault(index, {})
         self.stated |= phrase.present
         self.hedged |= phrase.uncertain
         self.denied |= phrase.absent
-        sentence = say(phrase.tree, self.rnd).replace("  ", " ")
+        sentence = say(phrase.tree, self.rnd, memory).replace("  ", " ")
         if sentence[-1] not in ".:":
             sentence += "."
         return sentence if sentence[0].isupper() else sentence[0].upper() + sentence[1:]
@@ -204,18 +206,18 @@ class _Draft:
                 if rnd() < 0.03 and bit != _DEVICES:  # first a doubt, then a word without doubt
                     phrase = self.pick(self.wording.uncertain[index])
                     if phrase:
-                        said.append(self.use(phrase))
+                        said.append(self.use(phrase, index))
                 times = 1
                 if bit == _DEVICES:
                     times = 1 + (rnd() < 0.5) + (rnd() < 0.25)
                 for _ in range(times):
                     phrase = self.pick(self.wording.present[index])
                     if phrase:
-                        said.append(self.use(phrase))
+                        said.append(self.use(phrase, None if bit == _DEVICES else index))
             elif not self.hedged & bit:
                 phrase = self.pick(self.wording.uncertain[index])
                 if phrase:
-                    said.append(self.use(phrase))
+                    said.append(self.use(phrase, index))
         return said
 
     def denials(self) -> list[str]:
@@ -228,7 +230,7 @@ class _Draft:
                 phrase = phrases[int(rnd() * len(phrases))]
                 if not phrase.forbids & either:
                     self.denied |= phrase.absent
-                    terms.append(say(phrase.tree, rnd))
+                    terms.append(say(phrase.tree, rnd, {}))
         if not terms:
             return []
         if len(terms) > 1 and rnd() < 0.4:
@@ -248,7 +250,7 @@ class _Draft:
                 source = self.wording.present if self.present & bit else self.wording.uncertain
                 phrase = self.pick(source[index])
                 if phrase:
-                    items.append(self.use(phrase))
+                    items.append(self.use(phrase, None if bit == _DEVICES else index))
         if not items and not either & ~(_DEVICES | _OTHER):
             items.append(self.use(self.pick(self.wording.normal["quiet"]) or self.wording.normal["benign late"][0]))
         elif not items:
@@ -269,17 +271,17 @@ class _Draft:
         style = rnd()
         parts = []
         if style < 0.75:
-            parts.append(_wrap("EXAMINATION:  " + say(frames[f"exam {view}"], rnd)))
+            parts.append(_wrap("EXAMINATION:  " + say(frames[f"exam {view}"], rnd, {})))
         else:
-            parts.append(_wrap(say(frames[f"exam {view}"], rnd).upper()))
+            parts.append(_wrap(say(frames[f"exam {view}"], rnd, {}).upper()))
         if rnd() < 0.93:
             name = "INDICATION" if rnd() < 0.6 else "HISTORY" if rnd() < 0.8 else "REASON FOR EXAM"
-            why = say(frames["patient"], rnd) + " " + say(frames["reason"], rnd)
+            why = say(frames["patient"], rnd, {}) + " " + say(frames["reason"], rnd, {})
             parts.append(_wrap(f"{name}:  {why}."))
         if style < 0.6 and rnd() < 0.8:
-            parts.append(_wrap("TECHNIQUE:  " + say(frames[f"technique {view}"], rnd)))
+            parts.append(_wrap("TECHNIQUE:  " + say(frames[f"technique {view}"], rnd, {})))
         if rnd() < 0.9:
-            parts.append(_wrap("COMPARISON:  " + say(frames["comparison"], rnd)))
+            parts.append(_wrap("COMPARISON:  " + say(frames["comparison"], rnd, {})))
         return parts
 
     def closing(self) -> list[str]:
@@ -287,9 +289,9 @@ class _Draft:
         rnd, frames = self.rnd, self.wording.frames
         parts = []
         if rnd() < 0.04:
-            parts.append(_wrap("RECOMMENDATION(S):  " + say(frames["recommendation"], rnd)))
+            parts.append(_wrap("RECOMMENDATION(S):  " + say(frames["recommendation"], rnd, {})))
         if rnd() < 0.05:
-            parts.append(_wrap("NOTIFICATION:  " + say(frames["notification"], rnd)))
+            parts.append(_wrap("NOTIFICATION:  " + say(frames["notification"], rnd, {})))
         return parts
 
     def misspell(self, text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from ltml_dataset.errors import UserError
 from ltml_dataset.records import Skip
 from ltml_dataset.schema import report_schema
 
@@ -55,6 +56,19 @@ class Source(Protocol):
 
     def read(self, partition: Partition) -> tuple[pa.RecordBatch, list[Skip]]:
         """Reports of one partition (`schema.report_schema`), and the inputs that could not be used."""
+
+
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Size and time of last change: whether a file is still the one that was listed.
+
+    Raises:
+        UserError: It is gone.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"`{path}` could not be read: {error.strerror or error}.") from error
+    return status.st_size, status.st_mtime_ns
 
 
 def decode_report(data: bytes) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.records import Skip
-from ltml_dataset.sources.base import TARGET_BYTES, Partition, make_batch
+from ltml_dataset.sources.base import TARGET_BYTES, Partition, file_stamp, make_batch
 from ltml_dataset.sources.mimic_names import parse_report_names
 from ltml_dataset.sources.zip_directory import ZipMembers, data_starts, read_directory
 
@@ -44,7 +44,7 @@ class MimicZipSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = _stamp(path)
+        self._stamp = file_stamp(path)
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -187,11 +187,6 @@ def _name(subject: int, study: int) -> str:
     return f"files/p{str(subject)[:2]}/p{subject}/s{study}.txt"
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
 @lru_cache(maxsize=1)
 def _mapped(path: Path, stamp: tuple[int, int]) -> mmap.mmap:
     """The archive in this process's memory.
@@ -200,7 +195,7 @@ def _mapped(path: Path, stamp: tuple[int, int]) -> mmap.mmap:
         UserError: It is not the file that was listed.
     """
     try:
-        if _stamp(path) != stamp:
+        if file_stamp(path) != stamp:
             raise UserError(f"`{path}` changed while it was read; start again.")
         with path.open("rb") as stream:
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.records import Skip
-from ltml_dataset.sources.base import TARGET_BYTES, Partition, decode_column, make_batch
+from ltml_dataset.sources.base import TARGET_BYTES, Partition, decode_column, file_stamp, make_batch
 from ltml_dataset.sources.csv_rows import check_csv
 from ltml_dataset.sources.table_columns import TableColumns, choose_columns, is_mimic_sectioned
 from ltml_dataset.sources.table_file import BadRow, TableFile
@@ -34,6 +34,7 @@ class TableSource:
         self._is_mimic = is_mimic_sectioned(names)
         self._columns = choose_columns(file.path, names, id_column, text_columns)
         self._file = file
+        self._stamp = file_stamp(file.path)
         self._id_type: pa.DataType = pa.string()
         self._has_study_names = False
         self._is_scanned = False
@@ -90,7 +91,9 @@ class TableSource:
     def read(self, partition: Partition) -> tuple[pa.RecordBatch, list[Skip]]:
         """Rows of one partition that have an id nobody had before."""
         start, stop, repeats = cast("tuple[int, int, tuple[int, ...]]", partition.payload)
-        rows = _reader(self._file, tuple(self._columns.names)).read(start, stop)
+        if file_stamp(self._file.path) != self._stamp:
+            raise UserError(f"`{self._file.path}` changed while it was read; start again.")
+        rows = _reader(self._file, tuple(self._columns.names), self._stamp).read(start, stop)
         if repeats:
             keep = np.ones(rows.num_rows, bool)
             keep[list(repeats)] = False
@@ -240,7 +243,7 @@ def _hash_ids(ids: pa.Array) -> npt.NDArray[np.uint64]:
 
 
 @lru_cache(maxsize=2)
-def _reader(file: TableFile, columns: tuple[str, ...]) -> RowReader:
+def _reader(file: TableFile, columns: tuple[str, ...], stamp: tuple[int, int]) -> RowReader:
     """The process's open reader of a table, so that partitions in order read the file once."""
     return RowReader(file, columns)
 

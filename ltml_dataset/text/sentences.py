@@ -53,6 +53,8 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
         left, right = match.span()
         before = text[left - 1] if left > start else " "
         if text[left] == "\n":
+            if right < stop and text[right].islower():  # a wrapped line
+                continue
             line = _LINE_START.match(text, right, stop)
             if line is None or line.lastindex is None:  # the last line end of the section
                 continue

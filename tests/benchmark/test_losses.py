@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.losses import (
     decision_warning,
+    gradients,
     loss_names,
     loss_parameters,
     make_loss,
@@ -294,3 +295,33 @@ def test_asymmetric_loss_is_asymmetric() -> None:
     assert loss.elementwise(logits, torch.zeros(1, 5)).abs().max() == 0
     expected = -0.96 * np.log(0.04)
     assert loss.elementwise(logits, torch.ones(1, 5))[0, 0].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_numbers_of_the_method_page() -> None:
+    """The slopes and the float32 limit that docs/methods.md states."""
+    u = np.linspace(0, 6, 6001)
+    released = gradients.adaptive_slope_released(u, 10.0)
+    assert u[released.argmin()] == pytest.approx(2.40, abs=0.01)
+    assert released.min() == pytest.approx(0.0009, abs=5e-5)
+    assert gradients.adaptive_slope_released(u, 10.1).min() < 0
+    assert gradients.adaptive_slope(np.linspace(-20, 20, 40001)).max() == pytest.approx(1.003, abs=5e-4)
+    loss = make_loss("anr", [500, 500], 1000, "released")
+    for dtype, last in ((torch.float32, -1.57), (torch.float64, -3.14)):
+        logits = torch.tensor([[last - 0.03, last + 0.05]], dtype=dtype)
+        values = loss.elementwise(logits, torch.zeros(1, 2))
+        assert values[0, 0] == 0
+        assert values[0, 1] > 0
+    paper = make_loss("anr", [500, 500], 1000).elementwise(torch.full((1, 2), -3.14), torch.zeros(1, 2))
+    assert (paper > 0).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_an_accelerator_agrees_with_the_cpu() -> None:
+    logits, labels = batch(64)
+    for name, formulation in BOTH:
+        loss = make_loss(name, COUNTS, N_TOTAL, formulation)
+        on_cpu = slope(copy.deepcopy(loss), logits, labels)
+        on_device = slope(copy.deepcopy(loss).cuda(), logits.cuda(), labels.cuda())
+        for expected, actual in zip(on_cpu, on_device, strict=True):
+            torch.testing.assert_close(actual.cpu(), expected, rtol=1e-5, atol=1e-8, msg=f"{name} {formulation}")

@@ -1,5 +1,6 @@
 """`doctor [PATHS...]`."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -70,3 +71,12 @@ def test_damage_is_a_problem(release: SimulatedRelease, tmp_path: Path, capsys: 
     assert "complete zip archive" in " ".join(out.split())
     assert states(labels)["official labels"][0] == "problem"
     assert "has no column `Atelectasis`" in states(labels)["official labels"][1]
+
+
+def test_sums_are_compared_where_they_are_there(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "mimic-cxr-reports.zip")
+    sums = tmp_path / "SHA256SUMS.txt"
+    sums.write_text(f"{hashlib.sha256(archive.read_bytes()).hexdigest()} {archive.name}\n0 other\n")
+    assert states(tmp_path)[archive.name] == ("ok", "as SHA256SUMS.txt says")
+    sums.write_text(f"{'0' * 64} {archive.name}\n")
+    assert states(archive)[archive.name] == ("problem", "is not what SHA256SUMS.txt says; download it again")

@@ -20,7 +20,7 @@ class AdaptiveNegativeRegularization(ElementwiseLoss):
         n_total: N.
         beta: β, 10 in the paper.
         gamma: Focal exponent; 0 gives the equations without focal factor.
-        bias_scale: s; 1 is equation 5, 0.01 what the published tables were obtained with.
+        bias_scale: s; 1 is equation 5, 0.01 what the released configuration implies.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ class NegativeRegularization(ElementwiseLoss):
         n_total: N.
         scale: λ.
         gamma: Focal exponent; 0 gives the equations without focal factor.
-        bias_scale: s; 1 is equation 3, 0.01 what the published tables were obtained with.
+        bias_scale: s; 1 is equation 3, 0.01 what the released configuration implies.
     """
 
     def __init__(

@@ -1,0 +1,271 @@
+"""Tables that come with labels: PadChest, NIH ChestX-ray14, CheXpert, or anybody's own."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ltml_dataset.errors import UserError
+from ltml_dataset.sources.labelled_columns import LabelledColumns, choose_labelled_columns
+from ltml_dataset.sources.table_file import first_bytes
+
+NOT_MENTIONED = -2
+"""Stands for null in arrays of states."""
+
+_IMAGE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*", b"RIFF", b"\x00\x00\x00\x0cjP")
+_CHEXPERT_PATH = r"patient(?P<patient>\d+)/study(?P<study>\d+)/"
+_ROWS = 512
+
+
+@dataclass(frozen=True)
+class LabelledTable:
+    """A labelled table without its pixels, in the order of its rows.
+
+    Attributes:
+        path: The file.
+        columns: Which column was taken for what.
+        label_names: The C labels.
+        states: (N, C) int8: 1, 0, -1 uncertain, `NOT_MENTIONED`.
+        image_ids: (N,) distinct names of images: of the table, else row numbers.
+        patients: (N,) what must not cross splits; None where the table does not say.
+        studies: (N,) study of each row; all null where the table does not say.
+        views: (N,) projection; null where the table does not say.
+        paths: (N,) path below an image root; null where the table does not say.
+        image_column: Column with encoded images, if the file carries them.
+    """
+
+    path: Path
+    columns: LabelledColumns
+    label_names: tuple[str, ...]
+    states: npt.NDArray[np.int8]
+    image_ids: pa.Array
+    patients: pa.Array | None
+    studies: pa.Array
+    views: pa.Array
+    paths: pa.Array
+    image_column: str | None
+
+    def images(self) -> Iterator[tuple[int, pa.Array]]:
+        """Encoded images (binary) with the row of the first, some hundred at a time."""
+        if self.image_column is None:
+            return
+        row = 0
+        for batch in pq.ParquetFile(self.path).iter_batches(_ROWS, columns=[self.image_column]):
+            column = batch.column(0)
+            pixels = column.field("bytes") if pa.types.is_struct(column.type) else column
+            yield row, pixels.cast(pa.binary())
+            row += batch.num_rows
+
+
+def read_labelled(
+    path: Path,
+    *,
+    labels: Sequence[str] | None = None,
+    group: str | None = None,
+    id_column: str | None = None,
+    image_column: str | None = None,
+) -> LabelledTable:
+    """Read a labelled table: CSV (gzipped or not), JSON lines or Parquet.
+
+    Args:
+        path: The file.
+        labels: Label columns, or one column that lists the labels of a row.
+        group: Column of what must not cross splits, such as the patient.
+        id_column: Column with image ids.
+        image_column: Column with encoded images (Parquet only).
+
+    Raises:
+        UserError: The file is no such table, a column is missing, or ids are not what they should be.
+    """
+    if not path.is_file():
+        raise UserError(f"`{path}` was not found; expected a labelled table (.parquet, .csv, .csv.gz or .jsonl).")
+    table, image_column = _read(path, image_column)
+    if table.num_rows == 0:
+        raise UserError(f"`{path}` has no rows; expected one per image.")
+    named = zip(table.column_names, table.columns, strict=True)
+    columns = choose_labelled_columns(
+        path,
+        table.column_names,
+        [name for name, column in named if _is_state(column)],
+        labels=labels,
+        group=group,
+        image_id=id_column,
+        image=image_column,
+    )
+    names, states = _listed(table, columns.listed) if columns.listed else _states(table, columns.labels)
+    if not names:
+        raise UserError(f"column `{columns.listed}` of `{path}` lists no labels.")
+    missing = pa.nulls(table.num_rows, pa.string())
+    patients, studies = _patients(table, columns)
+    return LabelledTable(
+        path=path,
+        columns=columns,
+        label_names=names,
+        states=states,
+        image_ids=_image_ids(table, columns, path),
+        patients=patients,
+        studies=missing if studies is None else studies,
+        views=_text(table[columns.view]) if columns.view else missing,
+        paths=_text(table[columns.path]) if columns.path else missing,
+        image_column=image_column,
+    )
+
+
+def _read(path: Path, image_column: str | None) -> tuple[pa.Table, str | None]:
+    """All columns but pixels, and the name of the column that holds those."""
+    head, is_gzip = first_bytes(path, 4096)
+    try:
+        if head[:4] == b"PAR1":
+            return _read_parquet(path, image_column)
+        if image_column is not None:
+            raise UserError(f"--image-column needs a Parquet table; `{path}` holds text.")
+        if head.lstrip()[:1] == b"{":
+            from pyarrow import json
+
+            with pa.input_stream(path, compression="gzip" if is_gzip else None) as stream:
+                return json.read_json(stream), None
+        return _read_csv(path, head, is_gzip=is_gzip), None
+    except (pa.ArrowInvalid, OSError) as error:
+        what = " ".join(str(error).split())[:160]
+        raise UserError(f"`{path}` is not a readable table (.parquet, .csv, .csv.gz or .jsonl): {what}.") from error
+
+
+def _read_csv(path: Path, head: bytes, *, is_gzip: bool) -> pa.Table:
+    """Every column as text, so that long numbers and leading zeros of ids survive; blanks are null."""
+    from pyarrow import csv
+
+    delimiter = max(",;\t", key=head.split(b"\n", 1)[0].decode("utf-8", "replace").count)
+    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    with pa.input_stream(path, compression="gzip" if is_gzip else None) as stream:
+        names = csv.open_csv(stream, parse_options=parse).schema.names
+    convert = csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=["", "nan", "NaN", "NA"]
+    )
+    with pa.input_stream(path, compression="gzip" if is_gzip else None) as stream:
+        return csv.read_csv(stream, parse_options=parse, convert_options=convert)
+
+
+def _read_parquet(path: Path, image_column: str | None) -> tuple[pa.Table, str | None]:
+    file = pq.ParquetFile(path)
+    schema = file.schema_arrow
+    if image_column is not None and image_column not in schema.names:
+        raise UserError(f"`{path}` has no column `{image_column}` as --image-column says.")
+    binary = [field.name for field in schema if _holds_bytes(field.type)]
+    pixels = [name for name in ([image_column] if image_column else binary) if _holds_images(file, name)]
+    if image_column and not pixels:
+        raise UserError(f"column `{image_column}` of `{path}` holds no encoded images (PNG, JPEG, ...).")
+    if len(pixels) > 1:
+        raise UserError(f"`{path}` has images in {', '.join(pixels)}; choose one with --image-column.")
+    return pq.read_table(path, columns=[name for name in schema.names if name not in binary]), (pixels or [None])[0]
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and _holds_bytes(field.type) for field in kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _holds_images(file: pq.ParquetFile, name: str) -> bool:
+    """Whether the first value of a column is an encoded image."""
+    if not _holds_bytes(file.schema_arrow.field(name).type):
+        return False
+    batch = next(file.iter_batches(1, columns=[name]), None)
+    value = batch.column(0)[0].as_py() if batch is not None and batch.num_rows else None
+    data = value.get("bytes") if isinstance(value, dict) else value
+    return isinstance(data, bytes) and data.startswith(_IMAGE_STARTS)
+
+
+def _is_state(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds nothing but 1, 0, -1, true, false and nulls, and not only nulls."""
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        return True
+    if column.null_count == len(column):
+        return False
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return bool(set(_few_words(column)) <= _WORDS.keys())
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return bool(pc.all(pc.is_in(column.drop_null(), value_set=pa.array([-1, 0, 1]).cast(kind, safe=False))).as_py())
+    return False
+
+
+_WORDS = {"1": 1, "0": 0, "-1": -1, "1.0": 1, "0.0": 0, "-1.0": -1, "true": 1, "false": 0, "True": 1, "False": 0}
+
+
+def _few_words(column: pa.ChunkedArray) -> list[str]:
+    """Distinct words of a text column, nulls aside; of a column with many kinds, only those of its beginning."""
+    start: list[str] = pc.unique(column.slice(0, 1000)).drop_null().to_pylist()
+    return start if not set(start) <= _WORDS.keys() else pc.unique(column).drop_null().to_pylist()
+
+
+def _states(table: pa.Table, names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int8]]:
+    states = np.empty((table.num_rows, len(names)), dtype=np.int8)
+    for index, name in enumerate(names):
+        column = table[name].combine_chunks()
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            encoded = column.dictionary_encode()
+            numbers = pa.array([_WORDS[word] for word in encoded.dictionary.to_pylist()], pa.int8())
+            column = numbers.take(encoded.indices)
+        states[:, index] = pc.fill_null(column.cast(pa.int8()), NOT_MENTIONED).to_numpy(zero_copy_only=False)
+    return tuple(names), states
+
+
+def _listed(table: pa.Table, name: str) -> tuple[tuple[str, ...], npt.NDArray[np.int8]]:
+    """Labels out of one column: lists, `A|B`, or the text of a Python list; names in alphabetical order."""
+    encoded = table[name].combine_chunks()
+    values = encoded.to_pylist() if pa.types.is_nested(encoded.type) else None
+    codes = np.arange(len(encoded))
+    if values is None:
+        dictionary = encoded.cast(pa.string()).dictionary_encode()
+        values = [_words_of(text) for text in dictionary.dictionary.to_pylist()] + [[]]
+        codes = pc.fill_null(dictionary.indices, len(values) - 1).to_numpy(zero_copy_only=False)
+    sets = [{str(word).strip() for word in words or () if str(word).strip()} for words in values]
+    names = tuple(sorted(set().union(*sets)))
+    place = {word: index for index, word in enumerate(names)}
+    rows = np.zeros((len(sets), len(names)), dtype=np.int8)
+    for row, words in enumerate(sets):
+        rows[row, [place[word] for word in words]] = 1
+    return names, rows[codes]
+
+
+def _words_of(text: str) -> list[str]:
+    if text.strip().startswith("["):
+        return [first or second for first, second in re.findall(r"'([^']*)'|\"([^\"]*)\"", text)]
+    return text.split("|")
+
+
+def _patients(table: pa.Table, columns: LabelledColumns) -> tuple[pa.Array | None, pa.Array | None]:
+    """Patient and study of each row; from the path where CheXpert's own table has nothing else."""
+    patients = table[columns.patient].combine_chunks() if columns.patient else None
+    studies = _text(table[columns.study]) if columns.study else None
+    if patients is None and columns.path is not None:
+        parts = pc.extract_regex(_text(table[columns.path]), pattern=_CHEXPERT_PATH)
+        if parts.null_count == 0:
+            return parts.field("patient"), parts.field("study") if studies is None else studies
+    return patients, studies
+
+
+def _image_ids(table: pa.Table, columns: LabelledColumns, path: Path) -> pa.Array:
+    """Names of images, checked to be distinct; row numbers where the table has none."""
+    if columns.image_id is None:
+        width = max(7, len(str(table.num_rows)))
+        return pa.array([f"{row:0{width}d}" for row in range(table.num_rows)])
+    ids = _text(table[columns.image_id])
+    repeats = len(ids) - len(pc.unique(ids))
+    if ids.null_count or repeats:
+        what = f"{ids.null_count:,} rows have none" if ids.null_count else f"{repeats:,} rows repeat one"
+        raise UserError(
+            f"column `{columns.image_id}` of `{path}` is no image id ({what}); name another with --id-column."
+        )
+    return ids
+
+
+def _text(column: pa.ChunkedArray) -> pa.Array:
+    """A column as text."""
+    return column.combine_chunks().cast(pa.string())
