@@ -1,10 +1,10 @@
 """What a training step costs, part by part, and what the whole run of a recipe would.
 
-    python scripts/bench_train.py [--model resnet50] [--size 224] [--batch 32] [--device cpu|cuda] [--loss anr-lla]
+    python scripts/bench_train.py [--model resnet50] [--size 224] [--batch 32] [--device cuda] [--write]
 
 Parts: views (augmentation), forward and backward of the model, the loss, the optimizer. The peer is the plainest
 loop with the same model and BCEWithLogits on normalised float images. On a CPU, CPU seconds of one thread count;
-on a GPU, seconds with the device synchronised.
+on a GPU, seconds with the device synchronised. `--write` puts the result into docs/performance.md.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from performance_page import machine, write_section
 from torch import Tensor, nn
 
 from ltml_benchmark.config import ModelConfig, OptimizerConfig, Recipe, TransformConfig, load_recipe
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--loss", default="anr-lla")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--frozen", type=int, default=1, help="frozen ResNet stages, 1 as in the recipe with weights")
+    parser.add_argument("--write", action="store_true", help="write the section of docs/performance.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(options.device)
@@ -85,17 +87,29 @@ def main() -> None:
         "our step": ours,
     }
     what = "GPU" if device.type == "cuda" else "CPU"
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "one CPU thread"
-    print(f"{options.model}, batch {options.batch} at {options.size}, {name}")
+    name = (
+        f"{torch.cuda.get_device_name(device)}, bf16" if device.type == "cuda" else f"one thread, float32, {machine()}"
+    )
     seconds = {part: timed(work, device, options.steps) for part, work in parts.items()}
-    for part, taken in seconds.items():
-        print(f"{part:34s} {1000 * taken:10.2f} ms   {options.batch / taken:10.1f} images/{what} s")
-    print(f"our step / plain loop: {seconds['our step'] / seconds['plain loop with BCEWithLogits']:.3f}")
+    peer = seconds["plain loop with BCEWithLogits"]
     shown = N_LARGEST * N_CLASSES // 4 * 8
     hours = shown / options.batch * seconds["our step"] / 3600
-    print(f"8 class-aware epochs on the paper's data show {shown / 1e6:.2f} million images: {hours:.1f} {what} hours")
+    rows = [
+        f"| {part} | {1000 * taken:.2f} | {options.batch / taken:.1f} | {taken / peer:.3f} |"
+        for part, taken in seconds.items()
+    ]
+    body = (
+        f"`python scripts/bench_train.py --write`: {options.model}, batch {options.batch} at {options.size} pixels, "
+        f"{name}.\n\n| part | ms | images per {what} second | share of the plain loop |\n| --- | ---: | ---: | ---: |\n"
+        + "\n".join(rows)
+        + f"\n\nEight class-aware epochs on data of the paper's size show {shown / 1e6:.2f} million images, which at "
+        f"this speed are {hours:.1f} {what} hours."
+    )
     if device.type == "cuda":
-        print(f"largest memory: {torch.cuda.max_memory_allocated(device) / 2**30:.2f} GiB")
+        body += f" Largest memory {torch.cuda.max_memory_allocated(device) / 2**30:.2f} GiB."
+    print(body)
+    if options.write:
+        write_section(f"training-{device.type}", f"A training step on a {what}", body)
 
 
 def timed(work: Callable[[], object], device: torch.device, steps: int) -> float:
