@@ -1,5 +1,6 @@
 """The labeler reads simulated reports as they are meant: two hands that wrote sentences and rules apart agree."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.simulate import simulate_release
 from ltml_dataset.simulate.findings import LABELS
+from ltml_dataset.simulate.phrases import BIT, close, load_wording
+from ltml_dataset.simulate.reports import Writer
 from ltml_dataset.simulate.studies import make_chunk, plan_release
 
 
@@ -41,6 +44,17 @@ def test_every_common_class_is_read_well(states: tuple[np.ndarray, np.ndarray]) 
         if n >= 50:
             both = ((said == 1) & (got == 1)).sum()
             assert 2 * both / (n + (got == 1).sum()) > 0.9, name
+
+
+def test_every_class_is_found_in_most_of_its_wordings() -> None:
+    stream = random.Random(8)
+    writer = Writer(load_wording(), stream.random)
+    reports = [
+        writer.write(close(BIT[name]), 0, remarks=False, portable=True).text for name in LABELS for _ in range(40)
+    ]
+    table = Labeler.default().label(reports)
+    found = {name: sum(v == 1 for v in table[name].to_pylist()[40 * i : 40 * i + 40]) for i, name in enumerate(LABELS)}
+    assert {name: n for name, n in found.items() if n < 30} == {}
 
 
 def test_truth_file_joins_with_the_reports(tmp_path: Path) -> None:

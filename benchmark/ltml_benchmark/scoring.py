@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltml_benchmark.data import Folder, Split
-from ltml_benchmark.metrics import Evaluation, bootstrap, evaluate
+from ltml_benchmark.metrics import Evaluation, bacc_posterior, bootstrap, calibration, evaluate
 from ltml_benchmark.metrics.bootstrap import BOOTSTRAPPED
 
 METRICS_FORMAT = "ltml-benchmark-metrics/1"
@@ -56,6 +56,7 @@ def metrics_content(
         Content of `metrics.json`; undefined values are NaN or None.
     """
     names = list(folder.labels)
+    result = evaluate_split(scores, split, folder)
     content: dict[str, Any] = {
         "format": METRICS_FORMAT,
         "split": split.name,
@@ -64,14 +65,26 @@ def metrics_content(
         "data": folder.manifest_sha256,
         "labels": names,
         "threshold": THRESHOLD,
-        **evaluate_split(scores, split, folder).to_dict(names),
+        **result.to_dict(names),
     }
+    for name, more in zip(names, _reliability(result, scores, split), strict=True):
+        content["classes"][name] |= more
     if thresholds is not None:
         best = evaluate_split(scores, split, folder, thresholds).to_dict(names)
         content["best_threshold"] = best
     if replicates:
         content["intervals"] = _intervals(scores, split, folder, replicates, seed)
     return content
+
+
+def _reliability(result: Evaluation, scores: Scores, split: Split) -> list[dict[str, Any]]:
+    """For each class its calibration and the 95 % interval of the posterior of its BACC (Brodersen et al., 2010)."""
+    calibrated, posterior = calibration(scores, split.target), bacc_posterior(result.confusion, LEVEL)
+    rows = zip(calibrated.ece, calibrated.brier, posterior.low, posterior.high, strict=True)
+    return [
+        {"ece": float(ece), "brier": float(brier), "bacc_posterior": [float(low), float(high)]}
+        for ece, brier, low, high in rows
+    ]
 
 
 def _intervals(scores: Scores, split: Split, folder: Folder, replicates: int, seed: int) -> Mapping[str, Any]:

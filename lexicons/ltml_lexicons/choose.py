@@ -55,6 +55,25 @@ def choose_labels(spec: str | Path = DEFAULT_SET, root: Path | None = None) -> C
     return _chosen(lexicon, together, f"`{path.name}`")
 
 
+def labels_in_use(chosen: ChosenLabels) -> list[Label]:
+    """The chosen labels and all labels that make one of them present, in index order.
+
+    Others take no part, so a set's labels do not depend on pages it does not name.
+    """
+    wanted = {label.id for label in chosen.labels}
+    everything = chosen.lexicon.labels
+    grew = True
+    while grew:
+        children = {
+            label.id
+            for label in everything.values()
+            if label.id not in wanted and wanted & {*label.parents, *label.paper_parents}
+        }
+        wanted |= children
+        grew = bool(children)
+    return [label for label in everything.values() if label.id in wanted]
+
+
 def find_label(lexicon: Lexicon, name: str) -> Label | None:
     """The label with that id or, in any letter case, that name; None where there is none."""
     if name in lexicon.labels:

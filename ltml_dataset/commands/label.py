@@ -18,7 +18,8 @@ COLOURS = {1: "bold green", 0: "red", -1: "bold yellow"}
 SIGNS = {1: "present", 0: "absent", -1: "uncertain"}
 Policy = Literal["default", "official", "all"]
 Profile = Literal["clinical", "paper"]
-Engine = Literal["rules"]
+Engine = Literal["rules", "spacy"]
+Compat = Literal["chexpert"]
 
 
 def register(app: App) -> None:
@@ -38,6 +39,8 @@ def label(
     sections: Policy = "default",
     section_overrides: Path | None = None,
     engine: Engine = "rules",
+    spacy_model: str | None = None,
+    compat: Compat | None = None,
     id_column: str | None = None,
     text_column: list[str] | None = None,
     parents: bool = True,
@@ -58,7 +61,9 @@ def label(
         sections: Which sections are read: findings and impression, the one behind the official labels, or all.
         section_overrides: section_parser.py of MIT-LCP/mimic-cxr, or YAML: studies whose text is chosen by hand, for
             official sections.
-        engine: How mentions are asserted.
+        engine: rules: by cues and their scope. spacy: negation and uncertainty on a dependency parse.
+        spacy_model: Installed spaCy model for --engine spacy; by default the first English one with a parser.
+        compat: chexpert: the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its 13 labels.
         id_column: Id column of a table.
         text_column: Text column of a table; several (repeated, or with commas) are read as sections of that name.
         parents: Let a parent label follow its children.
@@ -82,6 +87,8 @@ def label(
         engine=engine,
         parents=parents,
         text_columns=source.text_columns,
+        compat=compat,
+        spacy_model=spacy_model,
         section_overrides=load_overrides(section_overrides) if section_overrides else None,
     )
     summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers)
@@ -99,6 +106,8 @@ def explain(
     profile: Profile = "clinical",
     sections: Policy = "default",
     engine: Engine = "rules",
+    spacy_model: str | None = None,
+    compat: Compat | None = None,
     json: bool = False,
 ) -> None:
     """Show every mention of one report in colour, how it is asserted, and the cue that decided.
@@ -108,13 +117,22 @@ def explain(
         label_set: ltml39, chexpert14, another set's name, or a YAML file of yours.
         profile: clinical uses every phrase, paper only those of CheXpert and Gamuts.
         sections: Which sections are read.
-        engine: How mentions are asserted.
+        engine: rules: by cues and their scope. spacy: negation and uncertainty on a dependency parse.
+        spacy_model: Installed spaCy model for --engine spacy.
+        compat: chexpert: the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its 13 labels.
         json: Print the mentions and labels as one JSON object.
     """
     from ltml_dataset.labeling.labeler import Labeler
 
     report = _read_report(text)
-    labeler = Labeler(label_set=label_set, profile=profile, sections=sections, engine=engine)
+    labeler = Labeler(
+        label_set=label_set,
+        profile=profile,
+        sections=sections,
+        engine=engine,
+        compat=compat,
+        spacy_model=spacy_model,
+    )
     mentions = labeler.explain(report)
     row = labeler.label([report]).to_pylist()[0]
     states = {name: state for name, state in row.items() if name != "report_id" and state is not None}

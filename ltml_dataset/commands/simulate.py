@@ -37,9 +37,11 @@ def simulate(
     from rich.console import Console
     from rich.table import Table
 
+    from ltml_dataset.progress import progress_bar
     from ltml_dataset.simulate import simulate_release
 
-    release = simulate_release(out, studies, seed=seed, images=images, reports=reports)
+    with progress_bar("Simulating", studies, unit="studies") as advance:
+        release = simulate_release(out, studies, seed=seed, images=images, reports=reports, progress=advance)
     table = Table(
         "what",
         "where",

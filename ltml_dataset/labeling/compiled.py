@@ -140,9 +140,9 @@ class _Compiler:
     def compiled(self) -> CompiledLexicon:
         for number, label in enumerate(self.labels):
             self._add_label(number, label)
-        sites = self._add_groups(Role.SITE, self.lexicon.sites.groups)
-        predicates = self._add_groups(Role.PREDICATE, self.lexicon.predicates.groups)
-        modifiers = self._add_groups(Role.MODIFIER, self.lexicon.modifiers.groups)
+        sites = self._add_groups(Role.SITE, "sites", self.lexicon.sites.groups)
+        predicates = self._add_groups(Role.PREDICATE, "predicates", self.lexicon.predicates.groups)
+        modifiers = self._add_groups(Role.MODIFIER, "modifiers", self.lexicon.modifiers.groups)
         self._add_cues()
         self._add_words()
         site_rules, finding_rules = self._rules(sites, predicates, modifiers)
@@ -195,8 +195,18 @@ class _Compiler:
             if self.lexicon.source_kind(label, hidden.source) in self.kinds:
                 self._add(hidden.text, hidden.stem, hidden.plural, (Role.UNMENTION, number))
 
-    def _add_groups(self, role: Role, groups: dict[str, TermGroup]) -> dict[str, int]:
-        for number, group in enumerate(groups.values()):
+    def _add_groups(self, role: Role, kind: str, groups: dict[str, TermGroup]) -> dict[str, int]:
+        """Words of all groups but those that labels out of use brought for themselves."""
+        used = {name for label in self.labels for rule in label.composed for name in _groups_of(rule)}
+        strange = {
+            name
+            for label in self.lexicon.labels.values()
+            if label.id not in self.numbers
+            for name in getattr(label.groups, kind)
+        }
+        for number, (name, group) in enumerate(groups.items()):
+            if name in strange and name not in used:
+                continue
             for term in group.wordings():
                 self._add(term.text, term.stem, term.plural, (role, number))
         return {name: number for number, name in enumerate(groups)}
@@ -302,6 +312,10 @@ class _Compiler:
         if upper:
             return self.vocabulary.add_capitals(word)
         return self.vocabulary.forms(word)
+
+
+def _groups_of(rule: Composed) -> tuple[str, ...]:
+    return (*rule.site, *rule.abnormal, *rule.uncertain, *rule.normal, *rule.needs, *rule.needs_also, *rule.forbids)
 
 
 def plural_of(word: str) -> str | None:

@@ -108,9 +108,13 @@ class _Composer:
         if not (rule.needs or rule.forbids or rule.needs_also or rule.size):
             return True
         first, last = min(site[0], anchor[0]), max(site[1], anchor[1])
-        near = _modifiers_near(self.modifiers, self.hits, first, last)
-        if rule.forbids & near or (rule.needs_also and not rule.needs_also & near):
+        near = _modifiers_near(self.modifiers, self.hits, first, last, _first_comma(self.hits, last))
+        if rule.needs_also and not rule.needs_also & near:
             return False
+        if rule.forbids:
+            wide = _modifiers_near(self.modifiers, self.hits, first, last, _statement_end(self.hits, last))
+            if rule.forbids & wide:
+                return False
         if rule.size is not None:
             size = _largest_mm(self.code, self.hits, first, last)
             if size is not None:
@@ -260,14 +264,26 @@ def _joined_left(j: int, hits: list[Hit]) -> list[int]:
     return joined
 
 
-def _modifiers_near(modifiers: list[Modifier], hits: list[Hit], first: int, last: int) -> set[int]:
-    """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula."""
+def _first_comma(hits: list[Hit], last: int) -> int:
+    """The first comma behind a finding: what it needs must stand before ("cardiomegaly, severe edema")."""
+    return next((hit[0] for hit in hits if hit[0] >= last and hit[2] == _WORD and hit[3] == _COMMA), 1 << 30)
+
+
+def _statement_end(hits: list[Hit], last: int) -> int:
+    """The comma behind which another finding or site begins: what rules a finding out may stand before it."""
+    comma = _first_comma(hits, last)
+    names_more = any(hit[0] > comma and hit[2] in (_SITE, _PHRASE) for hit in hits)
+    return comma if names_more else 1 << 30
+
+
+def _modifiers_near(modifiers: list[Modifier], hits: list[Hit], first: int, last: int, limit: int) -> set[int]:
+    """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula before `limit`."""
     near: set[int] = set()
     if not modifiers:
         return near
     walls = [hit for hit in hits if _is_wall(hit, modifiers)]
     left_wall = max((wall[1] for wall in walls if wall[1] <= first), default=0)
-    right_wall = min((wall[0] for wall in walls if wall[0] >= last), default=1 << 30)
+    right_wall = min([limit, *(wall[0] for wall in walls if wall[0] >= last)])
     for start, end, group in modifiers:
         if start >= left_wall and end <= right_wall:
             distance = first - end if end <= first else start - last

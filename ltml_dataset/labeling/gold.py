@@ -137,5 +137,5 @@ def _ids(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
 
 
 def without_s(report_id: str) -> str:
-    """A study name as its number (`s50414267` -> `50414267`); other ids as they are."""
+    """A study name as its number (`s5xxxxxxx` -> `5xxxxxxx`); other ids as they are."""
     return report_id[1:] if report_id[:1] == "s" and report_id[1:].isdigit() else report_id

@@ -68,17 +68,3 @@ def find_mentions(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list
                 mentions.append(new)
         mentions.sort()
     return mentions
-
-
-def assert_span_tokens(judge: SentenceJudge, sentence: str, start: int, end: int) -> int:
-    """The state of whatever stands between two offsets of a sentence; cues inside the span do not count."""
-    tokens = list(TOKEN.finditer(sentence))
-    inside = [i for i, token in enumerate(tokens) if token.start() < end and token.end() > start]
-    if not inside:
-        return POSITIVE
-    first, last = inside[0], inside[-1] + 1
-    hits = find_hits(
-        judge.compiled.vocabulary.encode([token.group() for token in tokens]), judge.compiled, all_hits=True
-    )
-    outside = [hit for hit in hits if hit[1] <= first or hit[0] >= last]
-    return judge.engine.assert_mentions(outside, [(first, last, first, last, -1, -1, POSITIVE, -1)])[0].state

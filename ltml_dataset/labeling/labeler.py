@@ -20,9 +20,8 @@ from ltml_dataset.labeling.aggregate import (
     raise_parents,
     ranks_to_column,
 )
-from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import RULES_VERSION, compile_lexicon
-from ltml_dataset.labeling.judge import SentenceJudge, assert_span_tokens
+from ltml_dataset.labeling.engines import Compat, Engine, make_judges
 from ltml_dataset.labeling.sentence_store import (
     CUE_END,
     CUE_START,
@@ -38,13 +37,12 @@ from ltml_dataset.records import Assertion, Mention
 from ltml_dataset.schema import EVIDENCE_SCHEMA, label_schema
 from ltml_dataset.text.section_overrides import Overrides
 from ltml_dataset.text.section_rules import section_rules_digest
-from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, sections_to_label
+from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, find_sections, sections_to_label
 from ltml_dataset.text.sentences import sentences_of, split_sentences
-from ltml_lexicons.choose import DEFAULT_SET, choose_labels
+from ltml_lexicons.choose import DEFAULT_SET, choose_labels, labels_in_use
 from ltml_lexicons.model import SourceKind
 
 Profile = Literal["clinical", "paper"]
-Engine = Literal["rules"]
 
 PROFILE_KINDS: dict[Profile, frozenset[SourceKind]] = {
     "clinical": frozenset({"chexpert", "gamuts", "curated"}),
@@ -81,6 +79,8 @@ class Labeler:
         parents: bool = True,
         text_columns: Sequence[str] | None = None,
         section_overrides: Overrides | None = None,
+        compat: Compat | None = None,
+        spacy_model: str | None = None,
     ) -> None:
         """A labeler by its options.
 
@@ -93,6 +93,9 @@ class Labeler:
             text_columns: Columns of the batches that hold text: one holds whole reports, several are sections of
                 that name. By default every column that is no id.
             section_overrides: Studies whose text is chosen by hand, for `official` sections (`load_overrides`).
+            compat: `chexpert` uses the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its
+                labels; `label_set`, `profile`, `sections` and `parents` are then not free.
+            spacy_model: Installed spaCy model for engine `spacy`; by default the first English one with a parser.
 
         Raises:
             UserError: An option has an unknown value.
@@ -102,29 +105,32 @@ class Labeler:
             ("profile", profile, get_args(Profile)),
             ("sections", sections, POLICIES),
             ("engine", engine, get_args(Engine)),
+            ("compat", compat, (*get_args(Compat), None)),
         ):
             if value not in known:
-                raise UserError(f"{name} `{value}` is unknown; choose one of {', '.join(known)}.")
+                raise UserError(f"{name} `{value}` is unknown; choose one of {', '.join(map(str, known))}.")
+        if compat == "chexpert":
+            label_set, profile, parents = "chexpert14", "clinical", False
+            sections = "official" if sections == "default" else sections
         if section_overrides and sections != "official":
             raise UserError(f"section overrides belong to the official rules; sections are `{sections}`.")
         columns = tuple(text_columns) if text_columns else None
-        self._options = (label_set, profile, sections, engine, parents, columns, section_overrides)
+        self._options = (label_set, profile, sections, engine, parents, columns, section_overrides, compat, spacy_model)
         self._policy: Policy = sections
         self._text_columns = columns
+        # The CheXpert labeler is given impressions, not reports: a text without any title is one.
+        self._reads_bare_text = compat is not None and sections == "official"
         self._overrides = section_overrides
         chosen = choose_labels(label_set)
         lexicon = chosen.lexicon
         self.label_names: tuple[str, ...] = chosen.names
         self.lexicon_version: str = lexicon.version
-        overridden = [section_overrides.digest()] if section_overrides else []
-        self.fingerprint: str = _fingerprint(
-            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *overridden
-        )
-        compiled = compile_lexicon(lexicon, list(lexicon.labels.values()), PROFILE_KINDS[profile])
+        compiled = compile_lexicon(lexicon, labels_in_use(chosen), PROFILE_KINDS[profile])
         self._compiled = compiled
         numbers = {label.id: i for i, label in enumerate(compiled.labels)}
         ancestry = [[*label.parents, *(label.paper_parents if profile == "paper" else ())] for label in compiled.labels]
-        self._pairs = parent_pairs([[numbers[name] for name in names] for names in ancestry]) if parents else []
+        in_use = [[numbers[name] for name in names if name in numbers] for names in ancestry]
+        self._pairs = parent_pairs(in_use) if parents else []
         self._columns = [numbers[label.id] for label in chosen.labels]
         shown = set(self._columns)
         for child, parent in reversed(self._pairs):
@@ -135,8 +141,13 @@ class Labeler:
         for i, name in zip(self._columns, chosen.names, strict=True):
             self._names[i] = name
         self._is_shown = np.array([i in shown for i in range(len(compiled.labels))])
-        self._judge = SentenceJudge(compiled, AssertionEngine(compiled))
-        self._store = SentenceStore(self._judge, len(compiled.labels))
+        judges = make_judges(compiled, engine, compat, spacy_model)
+        self._spans = judges.spans
+        self._store = SentenceStore(judges.sentences, len(compiled.labels))
+        decided = (*judges.stamp, *([section_overrides.digest()] if section_overrides else []))
+        self.fingerprint: str = _fingerprint(
+            lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *decided
+        )
         self._schema = label_schema(self.label_names)
         self._chosen_columns: dict[tuple[tuple[str, ...], tuple[bool, ...]], list[tuple[int, str]]] = {}
 
@@ -204,7 +215,7 @@ class Labeler:
         if not overlapping:
             return Assertion.POSITIVE
         first, last = overlapping[0][0], overlapping[-1][1]
-        return Assertion(assert_span_tokens(self._judge, text[first:last], start - first, end - first))
+        return Assertion(self._spans.assert_span(text[first:last], start - first, end - first))
 
     def _names_of_texts(self, batch: pa.RecordBatch) -> tuple[str, ...]:
         names = self._text_columns or tuple(name for name in batch.schema.names if name not in ID_COLUMNS)
@@ -264,6 +275,8 @@ class Labeler:
         if not text:
             return []
         parsed = sections_to_label(text, self._policy, report_id=report_id, overrides=self._overrides)
+        if not parsed and self._reads_bare_text:
+            parsed = [section for section in find_sections(text, "official") if section.name == "full report"]
         return [(text, section.name, section.start, section.end) for section in parsed]
 
     def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ltml_dataset.labeling.aggregate import RANK_OF_STATE, Ranks
-from ltml_dataset.labeling.judge import Judged, SentenceJudge
+from ltml_dataset.labeling.engines import Judge
+from ltml_dataset.labeling.judge import Judged
 from ltml_dataset.labeling.vocabulary import TOKEN
 
 LABEL, PHRASE, STATE, RULE, START, END, CUE_START, CUE_END = range(8)
@@ -23,7 +24,7 @@ class SentenceStore:
     the corpus; what is decided never depends on what it holds.
     """
 
-    def __init__(self, judge: SentenceJudge, n_labels: int, limit: int = 150_000) -> None:
+    def __init__(self, judge: Judge, n_labels: int, limit: int = 150_000) -> None:
         """An empty store."""
         self._judge = judge
         self._n_labels = n_labels

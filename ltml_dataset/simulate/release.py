@@ -1,11 +1,14 @@
 """Write a simulated release: the files of MIMIC-CXR and MIMIC-CXR-JPG under their official names, and the truth."""
 
 import gzip
+import hashlib
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -72,6 +75,7 @@ def simulate_release(
     seed: int = 0,
     images: int | None = None,
     reports: ReportForm = "zip",
+    progress: Callable[[int], None] | None = None,
 ) -> SimulatedRelease:
     """Write a MIMIC-CXR-shaped release whose truth is known.
 
@@ -84,6 +88,7 @@ def simulate_release(
         seed: Seed of everything drawn.
         images: Side of the grey phantoms in pixels, or None for no images.
         reports: One zip as in MIMIC-CXR, or a tree of text files under `files/`.
+        progress: Told how many studies more are written, chunk by chunk.
 
     Raises:
         UserError: Another release lies there, or an argument is out of range.
@@ -93,6 +98,7 @@ def simulate_release(
     plan = plan_release(studies, seed)
     wanted: dict[str, object] = {
         "simulator": __version__,
+        "words": _fingerprint(),
         "studies": studies,
         "seed": seed,
         "images": images,
@@ -108,7 +114,7 @@ def simulate_release(
                 )
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        finished = wanted | _write(part, plan, images, reports)
+        finished = wanted | _write(part, plan, images, reports, progress or (lambda _: None))
         text = json.dumps(finished, indent=2, sort_keys=True) + "\n"
         (part / "truth" / "release.json").write_text(text, encoding="utf-8")
     for name in (*_top_names(images, reports), "truth"):  # the truth last: it marks the release as complete
@@ -117,6 +123,16 @@ def simulate_release(
     if part.exists():
         part.rmdir()
     return _described(out, finished)
+
+
+def _fingerprint() -> str:
+    """Hash of the words and numbers that a release is made from: another wording makes another release."""
+    digest = hashlib.sha256()
+    for folder in ("data", "wording"):
+        for item in sorted((files("ltml_dataset.simulate") / folder).iterdir(), key=lambda item: item.name):
+            if item.name.endswith((".json", ".yaml")):
+                digest.update(item.name.encode() + item.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _find(folder: Path, wanted: dict[str, object]) -> dict[str, object] | None:
@@ -128,21 +144,24 @@ def _find(folder: Path, wanted: dict[str, object]) -> dict[str, object] | None:
     return found if {key: found.get(key) for key in wanted} == wanted else None
 
 
-def _write(part: Path, plan: Plan, images: int | None, reports: ReportForm) -> dict[str, object]:
+def _write(
+    part: Path, plan: Plan, images: int | None, reports: ReportForm, progress: Callable[[int], None]
+) -> dict[str, object]:
     """Write everything but `truth/release.json`; returns the counts for it."""
     with ReleaseWriter(part, reports) as writer:
         for chunk in make_chunks(plan):
             writer.add(chunk)
             if images is not None:
                 draw_images(chunk, part, images, plan.seed)
+            progress(len(chunk.reports))
     (part / "truth" / "README.md").write_text(_TRUTH_NOTE, encoding="utf-8")
     return {"patients": len(plan.n_studies), "image_files": writer.n_images}
 
 
 def _top_names(images: int | None, reports: ReportForm) -> tuple[str, ...]:
-    files = ("files",) if images is not None or reports == "tree" else ()
+    tree = ("files",) if images is not None or reports == "tree" else ()
     zipped = ("mimic-cxr-reports.zip",) if reports == "zip" else ()
-    return (*zipped, *files, *_TABLES)
+    return (*zipped, *tree, *_TABLES)
 
 
 _TABLES = (

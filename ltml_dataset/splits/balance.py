@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ltml_dataset.splits.grouped import RATIOS, check_labels, group_codes
-from ltml_dataset.splits.reach import can_balance
-from ltml_dataset.splits.search import LABEL_TOLERANCE, Ints, whole_shares
+from ltml_dataset.splits.problem import Ints, whole_shares
+from ltml_dataset.splits.reach import TOLERANCE, can_balance
 
 ALL_ROWS = "(all rows)"
 """Stands in the label column for the size of a split."""
@@ -85,7 +85,7 @@ def _cells(label: str, part: Ints, codes: Ints, split_names: Sequence[str], part
     sizes = np.bincount(np.unique(codes, return_inverse=True)[1]) if total else np.zeros(0, dtype=np.int64)
     targets = parts / parts.sum()
     off = np.abs(int(parts.sum()) * counts - parts * total) / parts.sum()
-    within = off <= np.maximum(LABEL_TOLERANCE * total, 1) + 1e-9
+    within = off <= np.maximum(float(TOLERANCE) * total, 1) + 1e-9
     missing = (counts == 0) & (parts > 0) & (total > 0)
     reason = "" if within.all() and not missing.any() else _reason(sizes, parts, missing)
     return [

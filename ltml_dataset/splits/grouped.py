@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.schema import SPLITS
-from ltml_dataset.splits.search import Ints, Problem, deal_groups, mix, whole_shares
+from ltml_dataset.splits.problem import Ints, Problem, mix, whole_shares
+from ltml_dataset.splits.search import deal_groups
 
 RATIOS = (0.7, 0.1, 0.2)
 """Shares of train, validation and test."""

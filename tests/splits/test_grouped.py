@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from shared_data import shared
 
 from ltml_dataset.splits import assign_folds, assign_splits, balance_table
-from ltml_dataset.splits.search import whole_shares
+from ltml_dataset.splits.deal import Deal
+from ltml_dataset.splits.grouped import group_codes, group_kinds
+from ltml_dataset.splits.problem import Problem, label_weights, whole_shares
 
 Table = tuple[npt.NDArray[np.int8], npt.NDArray[np.int64]]
 
@@ -111,7 +113,7 @@ def test_known_bits() -> None:
     parts = "".join(
         {"train": ".", "validation": "v", "test": "t"}[s] for s in assign_splits(labels, groups)[::3].tolist()
     )
-    assert parts == "....vt.t...."
+    assert parts == "..t..v.t.t.."
 
 
 def test_strings_integers_and_arrow_columns_are_groups() -> None:
@@ -188,3 +190,34 @@ def test_real_tables_are_within_tolerance_in_every_cell(path: str, seconds: floa
     cells = balance_table(labels, splits, names, patients)
     assert [cell for cell in cells if not cell.within or cell.reason] == []
     assert max(abs(cell.deviation or 0) for cell in cells[:3]) < 1e-4
+
+
+def test_the_search_stays_within_exact_whole_numbers() -> None:
+    labels, groups = simulated_table(3000, 12, 6)
+    kinds, counts = group_kinds(labels, group_codes(groups, len(groups)))
+    problem = Problem(counts, np.bincount(kinds), whole_shares((0.7, 0.1, 0.2)))
+    weights = label_weights(problem)
+    all_in_train = np.stack([problem.copies, 0 * problem.copies, 0 * problem.copies], axis=1)
+    state = Deal(problem, all_in_train, weights * 16)
+    for values in (state.slope, state.cost, weights):
+        assert np.abs(values).max() < 2**51
+        assert (values == np.rint(values)).all()
+    before = state.deal.copy(), state.slope.copy(), state.error.copy(), state.held.copy()
+    state.descend()
+    assert (state.deal != before[0]).any()
+    assert (state.error == problem.deviations(state.deal)).all()
+    state.undo_to(0)
+    for value, earlier in zip((state.deal, state.slope, state.error, state.held), before, strict=True):
+        assert (value == earlier).all()
+
+
+def test_presence_survives_every_kind_of_step() -> None:
+    rng = np.random.default_rng(7)
+    groups = np.repeat(np.arange(120), rng.integers(1, 5, 120))
+    labels = np.zeros((len(groups), 30), dtype=np.int8)
+    for label in range(30):
+        labels[np.isin(groups, rng.choice(120, 3 + label % 4, replace=False)), label] = 1
+    splits = assign_splits(labels, groups)
+    assert all(len(set(splits[labels[:, label] == 1].tolist())) == 3 for label in range(30))
+    folds = assign_folds(labels[:, 1::4], groups, k=4)
+    assert all(len(set(folds[labels[:, label] == 1].tolist())) == 4 for label in range(1, 30, 4))

@@ -25,7 +25,8 @@ def class_counts(class_freq: Counts, n_total: float) -> Tensor:
     Raises:
         UserError: If a count is negative, above N, not finite, or N is below 2.
     """
-    counts = torch.as_tensor(np.asarray(class_freq, dtype=np.float64)).reshape(-1)
+    given = class_freq.detach().cpu() if isinstance(class_freq, Tensor) else class_freq
+    counts = torch.tensor(np.asarray(given, dtype=np.float64)).reshape(-1)
     if counts.numel() == 0 or not bool(torch.isfinite(counts).all()):
         raise UserError(f"`class_freq` holds {counts.numel()} counts, finite numbers were expected, one per class")
     if n_total < 2:

@@ -94,8 +94,9 @@ def by_class(scores: ArrayLike, labels: ArrayLike) -> tuple[Scores, NDArray[np.b
 def rank_positives(column: Scores, positive: NDArray[np.bool_]) -> Ranked:
     """Rank the positives of one class.
 
-    Scores are put into as many equal cells as there are images, in order. Only cells that hold a positive are sorted;
-    of all others the number is enough. The result is exact for any distribution of scores.
+    Scores are put into as many cells as there are images, in order, equal on the scale of the square root above the
+    lowest score (probabilities of rare classes crowd there; a root, like the other steps, never swaps two scores). Only
+    cells that hold a positive are sorted; of all others the number is enough. Exact for any distribution of scores.
 
     Args:
         column: (N,) scores without NaN.
@@ -110,13 +111,13 @@ def rank_positives(column: Scores, positive: NDArray[np.bool_]) -> Ranked:
         nothing = np.zeros(0, dtype=np.int64)
         return Ranked(mine, nothing, nothing, n)
     lowest, span = column.min(), float(column.max()) - float(column.min())
-    scale = (n - 1) / span if 0 < span < np.inf else 0.0
+    scale = (n - 1) / span**0.5 if 0 < span < np.inf else 0.0
     if not 0 < scale < np.finfo(column.dtype).max:
         everything = np.sort(column)
         return Ranked(mine, *_around(everything, mine), n)
     factor = column.dtype.type(scale)
-    cell = ((column - lowest) * factor).astype(np.int64)
-    my_cell = ((mine - lowest) * factor).astype(np.int64)
+    cell = (np.sqrt(column - lowest) * factor).astype(np.int64)
+    my_cell = (np.sqrt(mine - lowest) * factor).astype(np.int64)
     held = np.bincount(cell, minlength=n)
     sorted_cells = np.zeros(len(held), dtype=bool)
     sorted_cells[my_cell] = True
