@@ -56,6 +56,10 @@ class BuildConfig(_Options):
     """mimic-cxr-2.0.0-split.csv.gz: use this split."""
     gold: Path | None = None
     """mimic-cxr-2.1.0-test-set-labeled.csv: a radiologist's labels, which replace ours where they speak."""
+    reviewed: Path | None = None
+    """Folder of `review`: what readers decided replaces what was mined, after the split."""
+    second_engine: Literal["spacy"] | None = None
+    """Label a second time with this engine and store where the two differ, for `review`."""
     protocol: Protocol = "default"
     """default: patients split 7:1:2, all frontal images, all labels mined. paper: what the authors' release did."""
     label_set: str = "ltml39"

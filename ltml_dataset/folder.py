@@ -1,5 +1,6 @@
 """The finished folder: tables, card, figures, manifest."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -16,6 +17,7 @@ from ltml_dataset.export.manifest import (
     write_manifest,
     written_files,
 )
+from ltml_dataset.export.parquet import write_text
 from ltml_dataset.export.presentation import write_presentation
 from ltml_dataset.export.rows import SplitCodes, write_images, write_mentions, write_studies
 from ltml_dataset.export.staging import staged
@@ -24,9 +26,11 @@ from ltml_dataset.job import Job
 from ltml_dataset.merging import Merged
 from ltml_dataset.official import States
 from ltml_dataset.records import Skip
-from ltml_dataset.schema import SPLITS
+from ltml_dataset.review.folder import SOURCE_NOTE
+from ltml_dataset.schema import NO_FINDING, SPLITS
+from ltml_dataset.second_opinion import count_disagreements, write_disagreements
 from ltml_dataset.shards import ShardDone, forget_others, require
-from ltml_dataset.studies import Studies
+from ltml_dataset.studies import Studies, collect_studies
 from ltml_lexicons.choose import choose_labels
 
 
@@ -42,6 +46,10 @@ def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States,
         mentions = ((int(first_rows[shard.index]), job.shards.mentions(shard.index)) for shard in done)
         rows |= write_mentions(folder, mentions, studies, study_split)
         manifest = describe(job, merged, images, targets, split, done)
+        if job.second is not None:
+            first, second = read_states(job), read_states(job.second)
+            rows |= write_disagreements(folder, studies, first, second, study_split)
+            manifest = with_disagreements(manifest, job, first, second)
         write_presentation(
             folder,
             manifest,
@@ -51,8 +59,38 @@ def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States,
         )
         manifest = manifest.model_copy(update={"files": written_files(folder, rows)})
         write_manifest(manifest, folder)
-    forget_others(job.shards)
+    note_source(job)
+    forget_others(job.shards, *([job.second.shards] if job.second is not None else []))
     return manifest
+
+
+def note_source(job: Job) -> None:
+    """Note in the cache where the reports are, for `review`; never part of the data set itself."""
+    source = {
+        "reports": str(job.config.reports.resolve()) if job.config.reports else None,
+        "id_column": job.config.id_column,
+        "text_columns": list(job.source.text_columns) if job.config.text_column else None,
+    }
+    write_text(json.dumps(source, indent=2) + "\n", job.out / SOURCE_NOTE)
+
+
+def read_states(job: Job) -> States:
+    """(N, C + 1) states of all reports as one engine gave them, from its shards."""
+    tables = [job.shards.labels(partition.index) for partition in job.partitions]
+    return collect_studies(tables, job.labeler.label_names).states
+
+
+def with_disagreements(manifest: Manifest, job: Job, first: States, second: States) -> Manifest:
+    """The manifest with the number of labels on which the second engine differs."""
+    by_label = count_disagreements(first, second, (*manifest.labels, NO_FINDING))
+    n_labels = sum(by_label.values())
+    worst = sorted(by_label, key=lambda name: -by_label[name])[:3]
+    note = (
+        f"A second engine ({job.config.second_engine}) differs on {n_labels:,} labels, most on "
+        f"{', '.join(f'{name} ({by_label[name]:,})' for name in worst)}; they are in config disagreements."
+    )
+    counts = {**manifest.counts, "disagreements": n_labels}
+    return manifest.model_copy(update={"counts": counts, "notes": [*manifest.notes, note]})
 
 
 def describe(

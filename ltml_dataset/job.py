@@ -1,7 +1,7 @@
 """Opening a build: every input found, checked and hashed before the long work starts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ltml_dataset.config import BuildConfig
@@ -9,12 +9,14 @@ from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import InputFile, LexiconStamp
 from ltml_dataset.export.parquet import writing
 from ltml_dataset.export.staging import check_out
+from ltml_dataset.labeling.engines import Engine
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.shards import REPORTS_PER_SHARD, Shards, open_shards
 from ltml_dataset.sources import Partition, Source, open_source
 from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.mimic_tables import FILES, find_file
 from ltml_dataset.text.section_overrides import load_overrides
+from ltml_dataset.verified import decisions_file
 
 _ROLES = {
     "metadata": "metadata",
@@ -38,6 +40,8 @@ class Job:
     """Tables of MIMIC-CXR-JPG that were given, by option name."""
     shards: Shards
     lexicon: LexiconStamp
+    second: "Job | None" = None
+    """The same job with the second engine."""
 
     @property
     def todo(self) -> list[Partition]:
@@ -63,14 +67,7 @@ def open_job(config: BuildConfig) -> Job:
     source = open_source(config.reports, id_column=config.id_column, text_columns=names)
     check_sharing(config, source)
     files = find_tables(config)
-    labeler = Labeler(
-        label_set=config.label_set,
-        profile=config.profile or "clinical",
-        sections=config.sections,
-        parents=config.parents,
-        text_columns=source.text_columns,
-        section_overrides=load_overrides(config.section_overrides) if config.section_overrides else None,
-    )
+    labeler = make_labeler(config, source, "rules")
     partitions = source.partitions(REPORTS_PER_SHARD)
     reports = describe_inputs("reports", source.inputs)
     inputs = reports + [file for option, path in files.items() for file in describe_inputs(option, [path])]
@@ -78,6 +75,8 @@ def open_job(config: BuildConfig) -> Job:
         inputs += describe_inputs("split.ids", config.split.ids)
     if config.section_overrides is not None:
         inputs += describe_inputs("section_overrides", [config.section_overrides])
+    if config.reviewed is not None:
+        inputs += describe_inputs("reviewed", [decisions_file(config.reviewed)])
     columns: dict[str, object] = {"id": config.id_column, "text": [config.text_column, *source.text_columns]}
     shards = open_shards(config.out, reports, labeler, columns)
     if not config.dry_run:
@@ -89,7 +88,24 @@ def open_job(config: BuildConfig) -> Job:
         label_set=Path(config.label_set).name,
         profile=config.profile or "clinical",
     )
-    return Job(config, config.out, source, labeler, partitions, inputs, files, shards, stamp)
+    job = Job(config, config.out, source, labeler, partitions, inputs, files, shards, stamp)
+    if config.second_engine is None:
+        return job
+    other = make_labeler(config, source, config.second_engine)
+    return replace(job, second=replace(job, labeler=other, shards=open_shards(config.out, reports, other, columns)))
+
+
+def make_labeler(config: BuildConfig, source: Source, engine: Engine) -> Labeler:
+    """The labeler of a build, with either engine."""
+    return Labeler(
+        label_set=config.label_set,
+        profile=config.profile or "clinical",
+        sections=config.sections,
+        engine=engine,
+        parents=config.parents,
+        text_columns=source.text_columns,
+        section_overrides=load_overrides(config.section_overrides) if config.section_overrides else None,
+    )
 
 
 def find_tables(config: BuildConfig) -> dict[str, Path]:

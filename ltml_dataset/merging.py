@@ -1,6 +1,7 @@
 """Labels that others gave, beside ours or in their place: the official ones and a radiologist's."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,9 @@ from ltml_dataset.official import (
     read_given_labels,
 )
 from ltml_dataset.records import Assertion
-from ltml_dataset.schema import NO_FINDING
+from ltml_dataset.schema import LABEL_SOURCES, NO_FINDING
 from ltml_dataset.studies import Studies
+from ltml_dataset.verified import apply_review
 from ltml_lexicons.choose import choose_labels
 
 
@@ -61,8 +63,19 @@ def merge_given_labels(job: Job, studies: Studies) -> Merged:
         notes.append(_coverage("gold labels", gold, len(studies)))
         states, decided = merge_labels(studies.states, gold)
         is_labelled = studies.is_labelled | _speaks(gold)
-        studies = replace(studies, states=states, is_labelled=is_labelled, is_verified=decided[:, :-1])
+        sources = np.where(decided[:, :-1], np.int8(LABEL_SOURCES.index("gold")), np.int8(0))
+        studies = replace(studies, states=states, is_labelled=is_labelled, sources=sources)
     return Merged(studies, agreement, notes)
+
+
+def merge_verified_labels(merged: Merged, review: Path) -> Merged:
+    """What readers of a review decided, in the place of what was mined; after the split, which it must not move.
+
+    Raises:
+        UserError: The folder holds no decisions.
+    """
+    reviewed = apply_review(merged.studies, review)
+    return replace(merged, studies=reviewed.studies, notes=merged.notes + reviewed.notes)
 
 
 def parent_columns(label_set: str, is_paper: bool) -> list[tuple[int, int]]:

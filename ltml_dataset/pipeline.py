@@ -21,7 +21,7 @@ from ltml_dataset.export.manifest import Manifest
 from ltml_dataset.folder import write_data_set
 from ltml_dataset.images import ImageRows, list_images, read_metadata
 from ltml_dataset.job import Job, open_job
-from ltml_dataset.merging import merge_given_labels
+from ltml_dataset.merging import merge_given_labels, merge_verified_labels
 from ltml_dataset.progress import progress_bar
 from ltml_dataset.runners import run
 from ltml_dataset.runners.local import n_cores
@@ -44,6 +44,8 @@ def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
         job = open_job(config)
     with clock.stage("label"):
         label_reports(job, show_progress=show_progress)
+        if job.second is not None:
+            label_reports(job.second, show_progress=show_progress)
     with clock.stage("aggregate"):
         merged = merge_given_labels(job, name_patients(job, read_studies(job)))
         images = find_images(job, merged.studies)
@@ -51,6 +53,9 @@ def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
         targets = merged.studies.targets(job.config.uncertain)
         split = split_images(job, merged.studies, images, targets)
     with clock.stage("write"):
+        if job.config.reviewed is not None:
+            merged = merge_verified_labels(merged, job.config.reviewed)
+            targets = merged.studies.targets(job.config.uncertain)
         manifest = write_data_set(job, merged, images, targets, split)
     if job.config.push_to_hub is not None:
         with clock.stage("upload"):

@@ -8,6 +8,13 @@ NO_FINDING = "No Finding"
 
 SPLITS = ("train", "validation", "test")
 
+LABEL_SOURCES = ("machine", "official", "gold", "reader", "readers", "adjudicated")
+"""Who decided a label: our labeler, the official file, the radiologist's file, one reader of a review, readers who
+agree, an adjudicator. Persons come last (`FIRST_PERSON`)."""
+
+FIRST_PERSON = LABEL_SOURCES.index("gold")
+"""Sources from here on are persons: their labels are verified."""
+
 
 def report_schema(text_columns: Sequence[str] = ("text",), id_type: pa.DataType | None = None) -> pa.Schema:
     """Reports as a source yields them: ids, then one column per text (see `sources`).
@@ -66,7 +73,7 @@ def image_schema(
 
     `labels` holds the indices of the positive classes; `target` is 1, 0, or -1 (leave out) for each of the C classes
     in order. `image` carries encoded bytes where the source table did; `verified` (1 yes, 0 no) says which of the C
-    labels of this row a person decided.
+    labels of this row a person decided, and `label_source` who decided each (`LABEL_SOURCES`).
     """
     n_labels = len(label_names)
     ids = id_type or pa.int32()
@@ -83,6 +90,7 @@ def image_schema(
         fields.append(pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
     if with_verified:
         fields.append(pa.field("verified", pa.list_(pa.int8(), n_labels), nullable=False))
+        fields.append(pa.field("label_source", pa.list_(pa.string(), n_labels), nullable=False))
     return pa.schema(fields)
 
 
@@ -91,6 +99,13 @@ def study_schema(label_names: Sequence[str], id_type: pa.DataType | None = None)
     ids = id_type or pa.int32()
     fields = [pa.field("subject_id", ids), pa.field("study_id", ids)]
     return pa.schema(fields + [pa.field(name, pa.int8()) for name in (*label_names, NO_FINDING)])
+
+
+def disagreement_schema(id_type: pa.DataType | None = None) -> pa.Schema:
+    """Config "disagreements": labels on which a second engine differs; null states are not mentioned."""
+    ids = id_type or pa.int32()
+    fields = [pa.field("subject_id", ids), pa.field("study_id", ids), pa.field("label", pa.string(), nullable=False)]
+    return pa.schema([*fields, pa.field("status", pa.int8()), pa.field("second_status", pa.int8())])
 
 
 def mention_schema(id_type: pa.DataType | None = None) -> pa.Schema:

@@ -140,10 +140,11 @@ def forget(shards: Shards) -> None:
             path.unlink()
 
 
-def forget_others(shards: Shards) -> None:
+def forget_others(*kept: Shards) -> None:
     """Delete the shards of earlier labelings in the same folder."""
-    for folder in shards.folder.parent.iterdir():
-        if folder != shards.folder and folder.is_dir():
+    folders = [shards.folder for shards in kept]
+    for folder in folders[0].parent.iterdir():
+        if folder not in folders and folder.is_dir():
             forget(Shards(folder))
             folder.rmdir()
 

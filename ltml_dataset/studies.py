@@ -29,8 +29,8 @@ class Studies:
     """C names, without `No Finding`."""
     is_labelled: npt.NDArray[np.bool_]
     """(N,): the report held text that was labelled; without it nothing is known, which is not "all absent"."""
-    is_verified: npt.NDArray[np.bool_] | None = None
-    """(N, C): a person decided this label; None where nobody did."""
+    sources: npt.NDArray[np.int8] | None = None
+    """(N, C) index into `LABEL_SOURCES`: who decided each label; None where persons decided none."""
 
     def __len__(self) -> int:
         return len(self.report_ids)

@@ -58,6 +58,8 @@ def build(name: str, formulation: str) -> nn.Module:
         options["n_samples"] = 30
     if name == "nvum":
         options["mix"] = False
+    if formulation == "released" and name.startswith("anr"):
+        options["positive_share"] = 0.1
     if name.startswith("llr"):
         options["delta"] = 0.1
     return make_loss(name, COUNTS, N_TOTAL, formulation, **options).double()

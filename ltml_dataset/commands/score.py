@@ -9,6 +9,8 @@ from cyclopts import App
 from ltml_dataset.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from ltml_dataset.labeling.scoring import Agreement, LabelScore, Scores
 
 
@@ -107,10 +109,9 @@ def _refuse_unknown(labels: list[str], known: set[str]) -> None:
 
 
 def _print_scores(scores: "Scores") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = _console()
     table = Table(
         "label", "scored", "positive", "TP", "FP", "FN", "precision", "recall", "F1", box=None, header_style="bold"
     )
@@ -138,31 +139,32 @@ def _score_cells(entry: "LabelScore") -> list[str]:
 def _print_phrases(mistakes: list[tuple[str, str, int, int]], phrases: dict[tuple[str, str], list[str]]) -> None:
     from collections import Counter
 
-    from rich.console import Console
     from rich.table import Table
 
     counts: Counter[tuple[str, str]] = Counter()
     for report_id, label, predicted, gold in mistakes:
         if predicted == 1 and gold != 1:
-            counts.update((label, phrase) for phrase in sorted(set(phrases.get((report_id, label), []))))
+            behind = {phrase for phrase in phrases.get((report_id, label), []) if phrase.endswith(" (1)")}
+            counts.update((label, phrase.removesuffix(" (1)")) for phrase in sorted(behind))
     table = Table("label", "phrase of a false positive", "reports", box=None, header_style="bold")
     for (label, phrase), count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         table.add_row(label, phrase, str(count))
-    Console(highlight=False).print(table)
+    _console().print(table)
 
 
 def _print_agreement(agreements: "tuple[Agreement, ...]", limit: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = _console()
     table = Table(
-        "label", "reports", "same", "agreement", "kappa", "1 in A only", "1 in B only", box=None, header_style="bold"
-    )
+        "label", "reports", "same states", "agreement", "kappa", "kappa of 1", "1 in A only", "1 in B only",
+        box=None, header_style="bold",
+    )  # fmt: skip
     for entry in agreements:
         counts = (str(entry.n_reports), str(entry.n_same))
         only = (str(entry.only_first), str(entry.only_second))
-        table.add_row(entry.label, *counts, _number(entry.share), _number(entry.kappa), *only)
+        rates = (_number(entry.share), _number(entry.kappa), _number(entry.kappa_present))
+        table.add_row(entry.label, *counts, *rates, *only)
     console.print(table)
     for entry in agreements:
         if entry.differ and limit > 0:
@@ -206,6 +208,7 @@ def _print_agreement_json(agreements: "tuple[Agreement, ...]") -> None:
             "same": entry.n_same,
             "agreement": _finite(entry.share),
             "kappa": _finite(entry.kappa),
+            "kappa_present": _finite(entry.kappa_present),
             "only_first": entry.only_first,
             "only_second": entry.only_second,
             "differ": list(entry.differ),
@@ -213,6 +216,14 @@ def _print_agreement_json(agreements: "tuple[Agreement, ...]") -> None:
         for entry in agreements
     }
     print(json.dumps(summary, indent=2))
+
+
+def _console() -> "Console":
+    """A console that wraps no table where the output is piped."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=140)
 
 
 def _number(value: float) -> str:

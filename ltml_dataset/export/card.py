@@ -189,6 +189,8 @@ _MEANINGS = {
     "target": "1 positive, 0 not, -1 leave out, for every label in order",
     "image": "encoded image",
     "verified": "1 where a person decided the label",
+    "label_source": "who decided each label: machine, official, gold, reader, readers or adjudicated",
+    "second_status": "what the second engine says",
     "label": "name of the label",
     "status": "1 present, 0 negated, -1 uncertain",
     "section": "section, or text column, of the report",

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from ltml_dataset.schema import SPLITS
 
-FOLDERS = {"images": "data", "studies": "studies", "mentions": "mentions"}
+FOLDERS = {"images": "data", "studies": "studies", "mentions": "mentions", "disagreements": "disagreements"}
 """Folder of each config; the first is the default."""
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ltml_dataset.export.parquet import SplitWriter
 from ltml_dataset.official import NOT_MENTIONED, States
-from ltml_dataset.schema import SPLITS, image_schema, mention_schema, study_schema
+from ltml_dataset.schema import FIRST_PERSON, LABEL_SOURCES, SPLITS, image_schema, mention_schema, study_schema
 from ltml_dataset.studies import Studies
 
 ROWS_AT_ONCE = 65_536
@@ -40,7 +40,7 @@ def write_images(
     Returns:
         Rows of each file written.
     """
-    schema = image_schema(studies.label_names, studies.id_type, with_verified=studies.is_verified is not None)
+    schema = image_schema(studies.label_names, studies.id_type, with_verified=studies.sources is not None)
     writer = SplitWriter(folder / "data", schema, studies.label_names)
     for name, rows in _by_split(split):
         of_study = study_rows[rows]
@@ -54,8 +54,11 @@ def write_images(
             "labels": positive_lists(targets[of_study]),
             "target": fixed_lists(targets[of_study]),
         }
-        if studies.is_verified is not None:
-            columns["verified"] = fixed_lists(studies.is_verified[of_study].astype(np.int8))
+        if studies.sources is not None:
+            sources = studies.sources[of_study]
+            columns["verified"] = fixed_lists((sources >= FIRST_PERSON).astype(np.int8))
+            named = pa.array(LABEL_SOURCES, pa.string()).take(pa.array(sources.reshape(-1)))
+            columns["label_source"] = pa.FixedSizeListArray.from_arrays(named, sources.shape[1])
         writer.write(name, pa.table(list(columns.values()), schema=schema))
     return writer.close()
 

@@ -99,7 +99,8 @@ class Scores:
 class Agreement:
     """How two labelings agree on one label.
 
-    `kappa` is Cohen's, over the four states; NaN where both always say the same one state.
+    `kappa` is Cohen's, over the four states; NaN where both always say the same one state. `kappa_present` is the
+    same over present or not, which forgives "negated" against "not mentioned".
     `differ` are the ids of the reports on which they differ, in the order of the first table.
     """
 
@@ -107,6 +108,7 @@ class Agreement:
     n_reports: int
     n_same: int
     kappa: float
+    kappa_present: float
     only_first: int
     only_second: int
     confusion: npt.NDArray[np.int64]
@@ -203,11 +205,14 @@ def _agreement(label: str, ids: npt.NDArray[np.object_], first: States, second: 
     first, second = np.ascontiguousarray(first), np.ascontiguousarray(second)
     confusion = confusion_of_states(first, second)
     differ = first != second
+    both = confusion[0, 0]
+    presence = np.array([[both, confusion[0, 1:].sum()], [confusion[1:, 0].sum(), confusion[1:, 1:].sum()]])
     return Agreement(
         label,
         len(first),
         int((~differ).sum()),
         cohens_kappa(confusion),
+        cohens_kappa(presence),
         int(((first == 1) & (second != 1)).sum()),
         int(((second == 1) & (first != 1)).sum()),
         confusion,

@@ -17,7 +17,7 @@ from ltml_dataset.review.queue import NOT_MENTIONED
 from ltml_dataset.review.render import Mark, Passage
 from ltml_dataset.schema import NO_FINDING
 
-POINTER = Path(".cache") / "source.json"
+SOURCE_NOTE = Path(".cache") / "source.json"
 """Where `build` notes which reports a folder came from; never part of the data set itself."""
 
 FindSections = Callable[[str], Sequence[Any]]
@@ -168,7 +168,7 @@ def _image_paths(directory: Path, splits: Sequence[str]) -> dict[str, list[str]]
 
 
 def _pointer(directory: Path) -> Mapping[str, Any]:
-    path = directory / POINTER
+    path = directory / SOURCE_NOTE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 

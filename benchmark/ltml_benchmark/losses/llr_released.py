@@ -98,7 +98,7 @@ class ReleasedLargeLoss(nn.Module):
             return self._reaching(values.masked_fill(positive, 0.0), k)
         among_positives = math.ceil(k * self.positive_share)
         marked = self._reaching(values.masked_fill(positive, 0.0), k - among_positives)
-        n_positive = min(among_positives, int(positive.sum()))
+        n_positive = min(among_positives, self._total(values[positive]))
         return marked | self._reaching(values.masked_fill(~positive, 0.0), n_positive)
 
     def elementwise(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:

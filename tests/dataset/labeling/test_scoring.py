@@ -94,6 +94,7 @@ def test_compare_names_the_reports_that_differ() -> None:
     second = table({"Edema": [1, 1, BLANK, BLANK]}, ids=["a", "b", "c", "d"])
     entry = compare_labels(first, second)[0]
     assert entry.differ == ("b", "c")
+    assert entry.kappa_present == pytest.approx(cohen_kappa_score([1, 0, 0, 0], [1, 1, 0, 0]))
     assert (entry.n_same, entry.only_first, entry.only_second, entry.share) == (2, 0, 1, 0.5)
 
 

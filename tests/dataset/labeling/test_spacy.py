@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-import ltml_dataset.labeling.spacy_component  # the entry point is only there when installed
 from ltml_dataset.errors import UserError
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_lexicons.dependency import DependencyRule, load_dependency_rules
