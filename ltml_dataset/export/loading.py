@@ -66,10 +66,12 @@ def attach_images(dataset: "Dataset", image_root: Path | str) -> "Dataset":
         image_root: Folder that `image_path` counts from; for MIMIC-CXR-JPG the folder with `files/`, or `files/`.
 
     Raises:
-        UserError: The rows have no image paths, or the first image is not there.
+        UserError: The rows have no image paths, or carry images already, or the first image is not there.
     """
     from datasets import Image
 
+    if "image" in dataset.column_names:
+        raise UserError("these rows carry their images already, in the column `image`: leave out the image root.")
     paths = dataset.with_format("arrow")["image_path"] if "image_path" in dataset.column_names else None
     paths = None if paths is None else (paths[:] if not isinstance(paths, pa.ChunkedArray) else paths)
     if paths is None or paths.null_count:

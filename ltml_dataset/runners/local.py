@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -58,9 +59,10 @@ _work: Callable[[Any], Any] | None = None
 
 
 def _start_worker(work: Callable[[Any], Any]) -> None:
-    """Keep the function of this worker, and end with the parent."""
+    """Keep the function of this worker, leave Ctrl-C to the parent, and end with it."""
     global _work
     _work = work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,6 +1,13 @@
 """Order, errors and bounds of the local runner."""
 
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from worker_functions import die, refuse_three, square
@@ -8,6 +15,8 @@ from worker_functions import die, refuse_three, square
 from ltml_dataset.errors import UserError
 from ltml_dataset.runners import run
 from ltml_dataset.runners.local import UNDER_WAY_PER_WORKER
+
+T = TypeVar("T")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -37,3 +46,43 @@ def test_an_error_in_a_worker_reaches_the_user(workers: int) -> None:
 def test_a_dead_worker_is_one_sentence() -> None:
     with pytest.raises(UserError, match="fewer --workers"):
         list(run(die, range(4), workers=2))
+
+
+ENDLESS = """
+import sys, time
+from worker_functions import say_and_sleep
+from ltml_dataset.runners import run
+
+list(run(say_and_sleep, [sys.argv[1]] * 9, workers=2))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_parent(tmp_path: Path, number: int) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(tmp_path)], env=environment, stderr=subprocess.DEVNULL
+    )
+    pids = wait_for(lambda: found if len(found := [int(path.name) for path in tmp_path.iterdir()]) == 2 else None)
+    parent.send_signal(number)
+    parent.wait(timeout=30)
+    assert wait_for(lambda: True if not any(is_alive(pid) for pid in pids) else None)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # a process that ended and waits for its parent to notice does not count
+    return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+def wait_for(look: Callable[[], T | None], seconds: float = 30) -> T:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
