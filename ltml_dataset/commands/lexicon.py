@@ -21,11 +21,15 @@ def register(app: App) -> None:
     app.command(lexicon)
 
 
-def check(files: Annotated[list[Path] | None, Parameter(name="FILES")] = None, /) -> None:
+def check(
+    files: Annotated[list[Path] | None, Parameter(name="FILES")] = None, /, *, against: Path | None = None
+) -> int:
     """Validate the lexicon, and label or label set files of your own.
 
     Args:
         files: Label files or label set files (.yaml) that join the lexicon.
+        against: Folder of a review: judges every sentence in which a reader found a phrase wrong, and exits with 1 while
+            any is still judged otherwise. Prints sentences of reports.
     """
     from ltml_lexicons.choose import choose_labels
     from ltml_lexicons.drafts import PLACEHOLDER
@@ -40,6 +44,23 @@ def check(files: Annotated[list[Path] | None, Parameter(name="FILES")] = None, /
         drafts = [label.id for label in chosen.labels if label.definition == PLACEHOLDER]
         if drafts:
             print(f"  still with the definition of a draft: {', '.join(drafts)}")
+    return _replay(against, files[0] if files else None) if against is not None else 0
+
+
+def _replay(review: Path, label_set: Path | None) -> int:
+    """Judge again what readers reported as wrong; 1 while any sentence is judged otherwise than they said."""
+    from ltml_dataset.labeling.labeler import Labeler
+    from ltml_dataset.review.replay import replay_flags
+
+    labeler = Labeler(label_set=label_set) if label_set else Labeler.default()
+    words = {1: "present", 0: "absent", -1: "uncertain", None: "not mentioned"}
+    replayed = replay_flags(review, labeler)
+    for case in replayed:
+        if not case.is_right:
+            print(f"{case.label}: {words[case.found]}, a reader said {words[case.expected]}: {case.sentence}")
+    n_right = sum(case.is_right for case in replayed)
+    print(f"{review}: {n_right} of {len(replayed)} reported sentences are judged as readers said")
+    return int(n_right < len(replayed))
 
 
 def show(label: str, /, *, label_set: str | None = None, markdown: bool = False) -> None:
