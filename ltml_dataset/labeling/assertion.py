@@ -142,6 +142,8 @@ def _reach_right(
         if role == _MENTION:
             if mentions[ref][7] >= end and cue.kind == "negation":
                 continue  # "no effusion, the heart is enlarged": the predicate has its own subject
+            if cue.scope == "phrase" and first > end and not _is_closed_by_or(timeline, k):
+                break
             if cue.scope == "next" and reached and not since_or and first >= last_end:
                 break
             reached.append(ref)
@@ -268,6 +270,8 @@ def _reach_left(
             if reached and (cue.scope == "next" or _states_something(timeline, k, cues)):
                 break
         elif ref == _COMMA:
+            if cue.before:  # "opacity, stable versus worse": what stands beside is in the same phrase
+                break
             if reached and (not is_list or cue.scope == "next" or _states_something(timeline, k, cues)):
                 break
         elif ref == _COPULA and reached:
