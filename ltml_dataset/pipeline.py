@@ -72,7 +72,7 @@ class Built:
 
 
 def label_reports(job: Job, *, show_progress: bool = False) -> None:
-    """Label what no earlier call has labelled, into the cache of the output folder, with both engines if two were asked."""
+    """Label into the cache of the output folder what no earlier call has labelled; with two engines, for both."""
     todo = job.todo
     workers = job.config.workers or n_cores()
     if job.config.runner == "local":
