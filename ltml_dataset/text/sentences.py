@@ -12,8 +12,8 @@ _MARK = re.compile(
 )
 """Begins with a plain character class, which the regex engine finds fast; the rest is decided at each mark."""
 
-_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:dr|mr|mrs|ms|st|vs|approx|e\.g|i\.e|cf|fig|pt|resp|ca)$", re.IGNORECASE)
-_ABBREVIATION_ENDS = frozenset("rsRSxXgGeEfFtTpPaA")
+_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:dr|mr|mrs|ms|st|vs|approx|e\.g|i\.e|cf|fig|pt|resp|ca|[ap]\.m)$", re.IGNORECASE)
+_ABBREVIATION_ENDS = frozenset("rsRSxXgGeEfFtTpPaAmM")
 _MAX_ABBREVIATION = 8
 MAX_SENTENCE = 1000
 """Characters; what is longer is no sentence and is cut at a blank, so that no text costs more than its length."""
@@ -51,6 +51,8 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
     begin = start
     for match in _MARK.finditer(text, start, stop):
         left, right = match.span()
+        if left < begin:  # inside a blank line that has been dealt with
+            continue
         before = text[left - 1] if left > start else " "
         if text[left] == "\n":
             if right < stop and text[right].islower():  # a wrapped line

@@ -8,11 +8,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from shared_data import REPOSITORY
 
 from ltml_benchmark import cli
 from ltml_benchmark.config import load_recipe, shipped_recipes
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.report import fig3, figures
+from ltml_benchmark.report.leaderboard import add_results, leaderboard_page, read_results, result_of
 from ltml_benchmark.report.runs import RunResult, read_runs
 from ltml_benchmark.report.tables import paper, rows_like, rows_of, table_of_runs
 from ltml_benchmark.runfiles import without_nan, write_json
@@ -144,3 +146,36 @@ def test_json_holds_null_where_a_value_is_undefined(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"a": float("nan"), "b": [np.float32(1.5), np.int64(2)], "c": np.array([np.inf])})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "b": [1.5, 2], "c": [None]}
     assert without_nan({"x": (1, 2)}) == {"x": [1, 2]}
+
+
+def test_a_result_file_carries_what_a_row_needs(runs, tmp_path: Path) -> None:
+    paths = add_results(runs, tmp_path / "results", "Three made-up classes")
+    assert [path.name for path in paths] == ["anr-lla-aaaaaaaaaaaa.json", "bce-aaaaaaaaaaaa.json"]
+    result = json.loads(paths[1].read_text())
+    assert result["seeds"] == [0, 1]
+    assert result["results"]["auc"]["mean"][0] == 70.0
+    assert result["results"]["auc"]["mean"][1] is None
+    page = leaderboard_page(read_results(tmp_path / "results"))
+    assert page.index("| anr-lla | 1 |") < page.index("| bce | 2 |") < page.index("The paper's own numbers")
+    assert "70.00 ± 7.07" in page
+
+
+def test_rows_of_two_data_sets_are_two_tables(runs, tmp_path: Path) -> None:
+    other = write_run(tmp_path / "other", "bce", 0, [0.9, 0.9, 0.9])
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["data"]["manifest_sha256"] = "b" * 64
+    write_json(other / "manifest.json", manifest)
+    add_results(runs, tmp_path / "results", "Ours")
+    add_results(read_runs([other]), tmp_path / "results", "Another")
+    page = leaderboard_page(read_results(tmp_path / "results"))
+    assert page.index("## Another") < page.index("## Ours")
+    with pytest.raises(UserError, match="one data set"):
+        result_of([runs[1], *read_runs([other])], "mixed")
+    (tmp_path / "results" / "x.json").write_text("{}")
+    with pytest.raises(UserError, match="no result of the leaderboard"):
+        read_results(tmp_path / "results")
+
+
+def test_the_published_leaderboard_is_what_the_results_give() -> None:
+    page = REPOSITORY / "docs" / "leaderboard.md"
+    assert page.read_text() == leaderboard_page(read_results(REPOSITORY / "results"))
