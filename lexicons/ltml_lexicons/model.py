@@ -53,6 +53,8 @@ class Phrase(LexiconModel):
     """Match only where the report writes it in capitals (`PE`, not `pe`)."""
     state: State | None = None
     """Overrides what the phrase says by itself, e.g. `negative` for `clear costophrenic angles`."""
+    paper: bool = True
+    """False for a published phrase that profile `paper` leaves out, because the released counts rule it out."""
     shared: bool = False
     """Another label names the same words on purpose (`hemopneumothorax` is a hemothorax and a pneumothorax)."""
     note: str | None = None
