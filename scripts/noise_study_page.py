@@ -1,6 +1,6 @@
 """Writes docs/noise-study.md from what `ltml-benchmark demo` left behind.
 
-    ltml-benchmark demo --out demo/ && python scripts/noise_study_page.py demo/
+ltml-benchmark demo --out demo/ && python scripts/noise_study_page.py demo/
 """
 
 import argparse
