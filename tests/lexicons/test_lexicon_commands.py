@@ -1,6 +1,7 @@
 """`lexicon check|show|gamuts|new|stats` as a user calls them, and a 40th label from one file."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -256,3 +257,16 @@ def test_drafted_text_is_valid_for_every_tenth_gamuts_finding(tmp_path: Path) ->
 def test_column_names_are_those_of_the_release() -> None:
     released = json.loads(shared("data/ltml/class_names.json").read_text(encoding="utf-8"))
     assert list(choose_labels("ltml39").names) == released
+
+
+def test_the_commands_of_the_lexicon_readme_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = Path(__file__).resolve().parents[2] / "lexicons" / "README.md"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports.csv").write_text("report_id,text\na,There is an azygos lobe.\n", encoding="utf-8")
+    commands = [
+        line for line in readme.read_text(encoding="utf-8").splitlines() if line.startswith("ltml-build-labels")
+    ]
+    assert len(commands) == 3
+    for command in commands:
+        assert main(shlex.split(command, comments=True)[1:]) == 0, command
+    assert pq.read_table("labels.parquet")["Azygos Lobe"].to_pylist() == [1]
