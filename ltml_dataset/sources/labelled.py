@@ -32,7 +32,7 @@ class LabelledTable:
         columns: Which column was taken for what.
         label_names: The C labels.
         states: (N, C) int8: 1, 0, -1 uncertain, `NOT_MENTIONED`.
-        image_ids: (N,) distinct names of images: of the table, else row numbers.
+        image_ids: (N,) distinct names of images: of the table, else of studies if each has one row, else row numbers.
         patients: (N,) what must not cross splits; None where the table does not say.
         studies: (N,) study of each row; all null where the table does not say.
         views: (N,) projection; null where the table does not say.
@@ -108,7 +108,7 @@ def read_labelled(
         columns=columns,
         label_names=names,
         states=states,
-        image_ids=_image_ids(table, columns, path),
+        image_ids=_image_ids(table, columns, studies, path),
         patients=patients,
         studies=missing if studies is None else studies,
         views=_text(table[columns.view]) if columns.view else missing,
@@ -251,9 +251,11 @@ def _patients(table: pa.Table, columns: LabelledColumns) -> tuple[pa.Array | Non
     return patients, studies
 
 
-def _image_ids(table: pa.Table, columns: LabelledColumns, path: Path) -> pa.Array:
-    """Names of images, checked to be distinct; row numbers where the table has none."""
+def _image_ids(table: pa.Table, columns: LabelledColumns, studies: pa.Array | None, path: Path) -> pa.Array:
+    """Names of images, checked to be distinct; those of studies, or row numbers, where the table has none."""
     if columns.image_id is None:
+        if studies is not None and not studies.null_count and len(pc.unique(studies)) == len(studies):
+            return studies
         width = max(7, len(str(table.num_rows)))
         return pa.array([f"{row:0{width}d}" for row in range(table.num_rows)])
     ids = _text(table[columns.image_id])

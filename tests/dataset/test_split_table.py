@@ -77,6 +77,21 @@ def test_pixels_labels_and_patients_come_through(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "out").groups == {"head": ["Mass"], "medium": ["No Finding"], "tail": ["Nodule"]}
 
 
+@pytest.mark.filterwarnings("ignore")  # mlcroissant uses what rdflib and pandas deprecate
+def test_croissant_reads_the_pixels(tmp_path: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    pq.write_table(image_table(), tmp_path / "t.parquet")
+    split_table(tmp_path / "t.parquet", tmp_path / "out", TableConfig())
+    dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "out" / "croissant.json"))
+    records = {record["images/image_id"]: record for record in dataset.records("images")}
+    assert len(records) == 40
+    assert records[b"im7.png"]["images/image"].getpixel((0, 0)) == 7
+    assert records[b"im6.png"]["images/labels"] == [0, 1]
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "- column of the image: `png`" in card
+    assert "one image with its encoded bytes in the column `image`" in card
+
+
 def test_equal_input_gives_equal_bytes_and_images_small_row_groups(tmp_path: Path) -> None:
     pq.write_table(image_table(1000), tmp_path / "t.parquet")
     for name in ("a", "b"):
@@ -105,6 +120,18 @@ def test_the_table_of_chexpert(tmp_path: Path) -> None:
     assert manifest.labels == ["No Finding", "Edema", "Fracture"]
     assert (manifest.counts["studies"], sum(s.subjects for s in manifest.splits.values())) == (60, 30)
     assert "-1, left out of training and scoring" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_official_label_file_of_mimic(tmp_path: Path) -> None:
+    lines = ["subject_id,study_id,Atelectasis,Edema"]
+    lines += [f"{10000000 + i // 2},{50000000 + i},{['1.0', '', '-1.0'][i % 3]},0.0" for i in range(12)]
+    (tmp_path / "mimic-cxr-2.0.0-chexpert.csv").write_text("\n".join(lines))
+    table = read_labelled(tmp_path / "mimic-cxr-2.0.0-chexpert.csv")
+    assert table.label_names == ("Atelectasis", "Edema")
+    assert table.image_ids.to_pylist()[:2] == ["50000000", "50000001"]
+    assert table.states[:3].tolist() == [[1, 0], [NOT_MENTIONED, 0], [-1, 0]]
+    assert table.patients is not None
+    assert table.patients.to_pylist()[:3] == ["10000000", "10000000", "10000001"]
 
 
 @pytest.mark.parametrize(
