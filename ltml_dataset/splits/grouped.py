@@ -101,7 +101,8 @@ def group_codes(groups: npt.ArrayLike | pa.Array | pa.ChunkedArray | None, n_row
     """(N,) rank of each row's group among the sorted groups."""
     if groups is None:
         return np.arange(n_rows, dtype=np.int64)
-    column = groups if isinstance(groups, pa.Array | pa.ChunkedArray) else pa.array(np.asarray(groups))
+    is_arrow = isinstance(groups, pa.Array | pa.ChunkedArray)
+    column = groups if is_arrow else pa.array(np.asarray(groups), from_pandas=True)
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if len(column) != n_rows:
