@@ -175,7 +175,7 @@ def set_up(
     )  # fmt: skip
 
 
-def loss_for(recipe: Recipe, counts: NDArray[np.int64], n_images: int, n_rows: int) -> nn.Module:
+def loss_for(recipe: Recipe, counts: NDArray[np.int64], n_images: int | NDArray[np.int64], n_rows: int) -> nn.Module:
     """The recipe's loss; one with a memory gets a row for every training image."""
     name, formulation, parameters = recipe.loss.name, recipe.loss.formulation, dict(recipe.loss.parameters)
     if "n_samples" in loss_parameters(name, formulation):
@@ -209,7 +209,7 @@ def fit(run: Run) -> None:
     """Train from where `progress` stands to the last step, validating after every epoch."""
     recipe, progress, fabric = run.recipe, run.progress, run.fabric
     pixels, split = run.train
-    with BatchReader(pixels, split.target, fabric.device, recipe.workers) as reader:
+    with BatchReader(pixels, split.labels, fabric.device, recipe.workers) as reader:
         while progress.step < run.total_steps:
             epoch = progress.step // run.steps_per_epoch
             last = min((epoch + 1) * run.steps_per_epoch, run.total_steps)
@@ -328,7 +328,7 @@ def save(run: Run, images: Path | None) -> None:
     parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
     write_predictions(run.out / "predictions.parquet", run.folder.labels, parts)
     (validation, validation_scores), (test_split, test_scores) = scored
-    thresholds = best_thresholds(validation_scores, validation.target)
+    thresholds = best_thresholds(validation_scores, validation.labels)
     metrics = metrics_content(test_scores, test_split, run.folder, thresholds, run.recipe.bootstrap)
     shown = run.progress.step * run.recipe.batch_size
     facts = {

@@ -89,7 +89,7 @@ class ByClass:
 
     def some_known(self) -> NDArray[np.bool_] | None:
         """(N,) images with a known label in any class; None where that is every image."""
-        return None if self.known is None else self.known.any(axis=0)
+        return None if self.known is None else np.asarray(self.known.any(axis=0))
 
 
 def by_class(scores: ArrayLike, labels: ArrayLike) -> ByClass:
