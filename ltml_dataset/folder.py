@@ -40,6 +40,7 @@ def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States,
     study_split = split_studies(studies, images, split.codes)
     done = list(require(job.shards, len(job.partitions)))
     first_rows = np.cumsum([0, *(shard.n_reports for shard in done)])
+    note_source(job)
     with staged(job.out) as folder:
         rows = write_images(folder, images.rows, images.study_rows, studies, targets, split.codes)
         rows |= write_studies(folder, studies, study_split)
@@ -59,7 +60,6 @@ def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States,
         )
         manifest = manifest.model_copy(update={"files": written_files(folder, rows)})
         write_manifest(manifest, folder)
-    note_source(job)
     forget_others(job.shards, *([job.second.shards] if job.second is not None else []))
     return manifest
 

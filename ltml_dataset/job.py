@@ -45,9 +45,10 @@ class Job:
 
     @property
     def todo(self) -> list[Partition]:
-        """Partitions of this call's part that have no shard yet."""
+        """Partitions of this call's part that have no shard yet; all of the part where labeling again is forced."""
         part, n_parts = self.config.part or (0, 1)
-        return [partition for partition in self.partitions[part::n_parts] if self.shards.done(partition.index) is None]
+        mine = self.partitions[part::n_parts]
+        return mine if self.config.force else [each for each in mine if self.shards.done(each.index) is None]
 
 
 def open_job(config: BuildConfig) -> Job:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,7 +128,8 @@ def _grouped_writer(path: Path, schema: pa.Schema) -> Iterator[_GroupedWriter]:
         reason = error.strerror or "it is not a place for a file"
         raise UserError(f"`{path}` could not be written ({reason}): free space or give another --out.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def skipped_sentence(skips: Sequence[Skip]) -> str:

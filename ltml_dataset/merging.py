@@ -53,17 +53,22 @@ def merge_given_labels(job: Job, studies: Studies) -> Merged:
         agreement = compare_labels(studies.states, official, names)
         notes.append(_coverage("official labels", official, len(studies)))
         if job.config.common_labels == "official":
-            states, _ = merge_labels(studies.states, official)
+            states, decided = merge_labels(studies.states, official)
+            before = states.copy()
             if job.config.parents:
                 raise_parents(states, parent_columns(job.config.label_set, job.config.profile == "paper"))
             drop_false_no_finding(states, names)
-            studies = replace(studies, states=states, is_labelled=studies.is_labelled | _speaks(official))
+            is_official = (decided & (states == before))[:, :-1]
+            sources = np.where(is_official, np.int8(LABEL_SOURCES.index("official")), np.int8(0))
+            is_labelled = studies.is_labelled | _speaks(official)
+            studies = replace(studies, states=states, is_labelled=is_labelled, sources=sources)
     gold = _given(job, "gold", studies)
     if gold is not None:
         notes.append(_coverage("gold labels", gold, len(studies)))
         states, decided = merge_labels(studies.states, gold)
         is_labelled = studies.is_labelled | _speaks(gold)
-        sources = np.where(decided[:, :-1], np.int8(LABEL_SOURCES.index("gold")), np.int8(0))
+        earlier = np.int8(0) if studies.sources is None else studies.sources
+        sources = np.where(decided[:, :-1], np.int8(LABEL_SOURCES.index("gold")), earlier)
         studies = replace(studies, states=states, is_labelled=is_labelled, sources=sources)
     return Merged(studies, agreement, notes)
 

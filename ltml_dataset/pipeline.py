@@ -25,7 +25,7 @@ from ltml_dataset.merging import merge_given_labels, merge_verified_labels
 from ltml_dataset.progress import progress_bar
 from ltml_dataset.runners import run
 from ltml_dataset.runners.local import n_cores
-from ltml_dataset.shards import LabelPartition, forget
+from ltml_dataset.shards import LabelPartition
 from ltml_dataset.studies import Studies, collect_studies
 
 
@@ -44,8 +44,6 @@ def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
         job = open_job(config)
     with clock.stage("label"):
         label_reports(job, show_progress=show_progress)
-        if job.second is not None:
-            label_reports(job.second, show_progress=show_progress)
     with clock.stage("aggregate"):
         merged = merge_given_labels(job, name_patients(job, read_studies(job)))
         images = find_images(job, merged.studies)
@@ -74,9 +72,7 @@ class Built:
 
 
 def label_reports(job: Job, *, show_progress: bool = False) -> None:
-    """Label what no earlier call has labelled, into the cache of the output folder."""
-    if job.config.force:
-        forget(job.shards)
+    """Label into the cache of the output folder what no earlier call has labelled; with two engines, for both."""
     todo = job.todo
     workers = job.config.workers or n_cores()
     if job.config.runner == "local":
@@ -85,6 +81,8 @@ def label_reports(job: Job, *, show_progress: bool = False) -> None:
     with progress_bar("Labeling", sum(partition.rows for partition in todo), show=show_progress) as advance:
         for done in run(work, todo, runner=job.config.runner, workers=workers) if todo else ():
             advance(done.n_reports)
+    if job.second is not None:
+        label_reports(job.second, show_progress=show_progress)
 
 
 def read_studies(job: Job) -> Studies:

@@ -68,6 +68,7 @@ def image_schema(
     *,
     with_image: bool = False,
     with_verified: bool = False,
+    with_sources: bool = False,
 ) -> pa.Schema:
     """Config "images": one row per image, or per study where no metadata was given.
 
@@ -90,6 +91,7 @@ def image_schema(
         fields.append(pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
     if with_verified:
         fields.append(pa.field("verified", pa.list_(pa.int8(), n_labels), nullable=False))
+    if with_sources:
         fields.append(pa.field("label_source", pa.list_(pa.string(), n_labels), nullable=False))
     return pa.schema(fields)
 

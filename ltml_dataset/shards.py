@@ -7,6 +7,7 @@ does not.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +108,7 @@ class LabelPartition:
         return ShardDone(partition.index, reports.num_rows, evidence.num_rows, details["n_not_utf8"], tuple(skips))
 
 
-def open_shards(
-    out: Path, inputs: Sequence[InputFile], labeler: Labeler, columns: dict[str, object], *, force: bool = False
-) -> Shards:
+def open_shards(out: Path, inputs: Sequence[InputFile], labeler: Labeler, columns: dict[str, object]) -> Shards:
     """The cache of a labeling below the output folder.
 
     Args:
@@ -117,7 +116,6 @@ def open_shards(
         inputs: Files of reports, hashed.
         labeler: Decides the labels; its fingerprint is part of the key.
         columns: Options that decide how the reports are read.
-        force: Forget what is there.
     """
     what = {
         "reports": [[file.bytes, file.sha256] for file in inputs],
@@ -127,26 +125,19 @@ def open_shards(
         "version": __version__,
     }
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
-    shards = Shards(out / ".cache" / key)
-    if force:
-        forget(shards)
-    return shards
-
-
-def forget(shards: Shards) -> None:
-    """Delete the shards of one labeling."""
-    with writing(shards.folder):
-        for path in shards.folder.glob("*") if shards.folder.is_dir() else ():
-            path.unlink()
+    return Shards(out / ".cache" / key)
 
 
 def forget_others(*kept: Shards) -> None:
-    """Delete the shards of earlier labelings in the same folder."""
+    """Delete the shards of earlier labelings in the same folder, and what killed calls left half-written."""
+    for shards in kept:
+        for leftover in shards.folder.glob(".*.unfinished"):
+            leftover.unlink(missing_ok=True)
     folders = [shards.folder for shards in kept]
     for folder in folders[0].parent.iterdir():
         if folder not in folders and folder.is_dir():
-            forget(Shards(folder))
-            folder.rmdir()
+            with writing(folder):
+                shutil.rmtree(folder)
 
 
 def require(shards: Shards, n_shards: int) -> Iterator[ShardDone]:

@@ -30,7 +30,7 @@ class Studies:
     is_labelled: npt.NDArray[np.bool_]
     """(N,): the report held text that was labelled; without it nothing is known, which is not "all absent"."""
     sources: npt.NDArray[np.int8] | None = None
-    """(N, C) index into `LABEL_SOURCES`: who decided each label; None where persons decided none."""
+    """(N, C) index into `LABEL_SOURCES`: who decided each label; None where it was the machine throughout."""
 
     def __len__(self) -> int:
         return len(self.report_ids)

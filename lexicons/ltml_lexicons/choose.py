@@ -6,7 +6,7 @@ from pathlib import Path
 from ltml_lexicons.errors import LexiconError
 from ltml_lexicons.lexicon import Lexicon, load_lexicon
 from ltml_lexicons.model import Label, LabelSet
-from ltml_lexicons.yaml_lines import Document, read_document, validate
+from ltml_lexicons.yaml_lines import Document, part_of, read_document, validate
 
 DEFAULT_SET = "ltml39"
 
@@ -85,7 +85,11 @@ def find_label(lexicon: Lexicon, name: str) -> Label | None:
 
 def _from_set_file(path: Path, document: Document, root: Path | None) -> ChosenLabels:
     label_set = validate(LabelSet, document)
-    lexicon = load_lexicon(root, [path.parent / name for name in label_set.files])
+    if isinstance(document.value, dict) and "id" not in document.value:
+        label_set = label_set.model_copy(update={"id": path.stem})
+    written = document.value.get("own") if isinstance(document.value, dict) else None
+    pages = [part_of(document, ("own", i), page) for i, page in enumerate(written if isinstance(written, list) else [])]
+    lexicon = load_lexicon(root, [path.parent / name for name in label_set.files], pages)
     return _chosen(lexicon, label_set, f"`{path.name}`")
 
 

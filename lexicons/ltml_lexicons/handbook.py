@@ -84,6 +84,7 @@ def _described(phrase: Phrase | Unmention) -> str:
     extra = []
     if isinstance(phrase, Phrase):
         extra += ["capitals only"] if phrase.upper else []
+        extra += [] if phrase.paper else ["not in profile paper"]
         extra += [phrase.state] if phrase.state else []
     return _code(phrase) + (f" ({', '.join(extra)})" if extra else "")
 

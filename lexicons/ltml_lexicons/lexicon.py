@@ -53,7 +53,13 @@ def package_root() -> Path:
         return Path(root)
 
 
-def load_lexicon(root: Path | None = None, extra_labels: Sequence[Path] = (), *, cache: bool = True) -> Lexicon:
+def load_lexicon(
+    root: Path | None = None,
+    extra_labels: Sequence[Path] = (),
+    written_out: Sequence[Document] = (),
+    *,
+    cache: bool = True,
+) -> Lexicon:
     """The lexicon of `root` (the package's own by default), with a user's label files added.
 
     Reading YAML costs most of a second, so the result is kept in the user's cache folder under the digest of
@@ -62,6 +68,7 @@ def load_lexicon(root: Path | None = None, extra_labels: Sequence[Path] = (), *,
     Args:
         root: Folder with `labels/`, `anatomy/`, `cues/`, `label_sets/`, `sources.yaml`, `VERSION`.
         extra_labels: Label files that join; an id of the lexicon's own replaces that label.
+        written_out: Label pages that join and stand in a set file.
         cache: Use and fill the cache.
 
     Raises:
@@ -75,7 +82,12 @@ def load_lexicon(root: Path | None = None, extra_labels: Sequence[Path] = (), *,
     if documents is None:
         documents = _parsed(texts)
     own = _read_own_texts(extra_labels)
-    lexicon = _build(root, {**texts, **own}, {**documents, **_parsed(own)}, _digest({**texts, **own}))
+    own_documents = _parsed(own)
+    for page in written_out:
+        name = f"labels/{page.value['id'] if isinstance(page.value, dict) else 'unnamed'}.yaml"
+        own[name] = (page.path, json.dumps(page.value, sort_keys=True))
+        own_documents[name] = page
+    lexicon = _build(root, {**texts, **own}, {**documents, **own_documents}, _digest({**texts, **own}))
     if is_new or own:
         check_lexicon(lexicon)
     if cached is not None and is_new:

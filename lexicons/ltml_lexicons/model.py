@@ -53,6 +53,8 @@ class Phrase(LexiconModel):
     """Match only where the report writes it in capitals (`PE`, not `pe`)."""
     state: State | None = None
     """Overrides what the phrase says by itself, e.g. `negative` for `clear costophrenic angles`."""
+    paper: bool = True
+    """False for a published phrase that profile `paper` leaves out, because the released counts rule it out."""
     shared: bool = False
     """Another label names the same words on purpose (`hemopneumothorax` is a hemothorax and a pneumothorax)."""
     note: str | None = None
@@ -294,18 +296,20 @@ class SpellingFile(LexiconModel):
 class LabelSet(LexiconModel):
     """A choice of labels, in column order."""
 
-    id: Identifier
-    """Equals the file name."""
-    name: str
+    id: Identifier = "own"
+    """Equals the file name; taken from it where left out."""
+    name: str = ""
     """For people."""
-    about: str
+    about: str = ""
     """Who uses this list."""
-    source: str
+    source: str = ""
     """Where the list was published."""
     labels: list[str]
     """Label ids or names in column order; `No Finding` is always added at the end."""
     files: list[str] = []
     """Label files beside this one that join the lexicon: a user's own labels."""
+    own: list[Label] = []
+    """The same, written out here: pages with the keys of a label file."""
     names: dict[Identifier, str] = {}
     """Other column names for labels whose users know them by another name."""
 

@@ -32,6 +32,13 @@ class Document:
         return f"`{self.path.name}`"
 
 
+def part_of(document: Document, path: KeyPath, value: Value) -> Document:
+    """The value at `path` as a document of its own that still knows its lines."""
+    depth = len(path)
+    lines = {key[depth:]: line for key, line in document.lines.items() if key[:depth] == path}
+    return Document(document.path, value, lines)
+
+
 def read_document(path: Path, text: str) -> Document:
     """The content of one YAML file.
 

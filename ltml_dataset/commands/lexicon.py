@@ -28,8 +28,8 @@ def check(
 
     Args:
         files: Label files or label set files (.yaml) that join the lexicon.
-        against: Folder of a review: judges every sentence in which a reader found a phrase wrong, and exits with 1 while
-            any is still judged otherwise. Prints sentences of reports.
+        against: Folder of a review: judges every sentence in which a reader found a phrase wrong, and exits with 1
+            while any is still judged otherwise. Prints sentences of reports.
     """
     from ltml_lexicons.choose import choose_labels
     from ltml_lexicons.drafts import PLACEHOLDER

@@ -77,7 +77,7 @@ def card_text(
         columns=columns,
         has_pixels="image" in columns,
         has_verified="verified" in columns,
-        row_is="one image" if manifest.config.get("metadata") else "one study",
+        has_images=bool(manifest.config.get("metadata")),
         agreement_rows=_agreement_rows(manifest),
         label_rows=_label_rows(manifest, notes or {}),
         field_lists=[(config.name, _fields(config, manifest.labels)) for config in configs],
@@ -176,7 +176,7 @@ def _agreement_rows(manifest: Manifest) -> list[list[str]]:
         ]
         for entry in manifest.agreement
     ]
-    return [[cell(name) for name in names], ["---"] * len(names), *cells]
+    return [[cell(name.replace("_", " ")) for name in names], ["---"] * len(names), *cells]
 
 
 _MEANINGS = {
@@ -245,7 +245,7 @@ def _split_text(manifest: Manifest) -> str:
             "numbers, not to estimate how a model does on new patients."
         )
     kept = {"image": "Rows are split one by one, so a patient may be in several splits."}.get(
-        str(unit), f"No {cell(str(unit))} is in two splits."
+        str(unit), f"No {cell(str(unit))} is in two splits; a group below is one {cell(str(unit))}."
     )
     return (
         f"{ratios} for train, validation and test (seed {seed}). {kept} Size and every label's share follow the ratios "

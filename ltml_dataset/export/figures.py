@@ -32,8 +32,12 @@ _STYLE: "dict[RcKeyType, Any]" = {
     "axes.formatter.useoffset": False,
 }
 _DPI = 150
-_MAX_NAMED = 80
-"""Beyond so many labels the matrix shows every second, third, ... name."""
+_FURTHEST = 3
+"""Deviation, in tolerances, beyond which a point of the balance figure stays at the edge."""
+_BAR = 0.21
+"""Width of a label on an axis, in inches."""
+_LETTER = 0.058
+"""Width of a letter of a label's name, in inches."""
 
 
 def conditional_probabilities(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -63,7 +67,7 @@ def draw_long_tail(counts: Counts, groups: Mapping[str, Sequence[str]], threshol
     """
     names = by_frequency(counts)
     group_of = {name: group for group, members in groups.items() for name in members}
-    figure, axes = _canvas(max(5.0, 0.21 * len(names) + 1.5), 4.2)
+    figure, [axes] = _canvas(_width(names), 2.8, bottom=_room(names), left=0.75)
     heights = [counts[name] for name in names]
     axes.bar(range(len(names)), heights, color=[COLOURS[group_of[name]] for name in names], width=0.8)
     top = max(10, *heights, 1) * 6
@@ -85,7 +89,7 @@ def draw_long_tail(counts: Counts, groups: Mapping[str, Sequence[str]], threshol
             axes.axhline(thresholds[group], color="#555555", linewidth=0.7, linestyle=(0, (4, 3)))
     for group, colour in COLOURS.items():
         axes.bar([0], [0], color=colour, label=f"{group} ({len(groups[group])})")
-    axes.legend(frameon=False, loc="upper right")
+    axes.legend(loc="upper right", framealpha=1, edgecolor="none")
     axes.set_ylabel("images (log)")
     _name_ticks(axes, names, axis="x")
     axes.set_xlim(-0.8, len(names) - 0.2)
@@ -106,11 +110,12 @@ def draw_conditional_probability(names: Sequence[str], pairs: npt.NDArray[np.int
     """
     order = sorted(range(len(names)), key=lambda label: -int(pairs[label, label]))
     shown = conditional_probabilities(pairs)[np.ix_(order, order)]
-    side = min(max(4.5, 0.16 * len(names) + 2.6), 24.0)
-    figure, axes = _canvas(side + 1.8, side)
+    side = min(max(2.5, 0.17 * len(names)), 21.0)
+    figure, [axes] = _canvas(side, side, bottom=_room(names), left=_room(names), right=1.1)
     axes.set_facecolor("#dddddd")
-    image = axes.imshow(shown, vmin=0, vmax=1, cmap="viridis", interpolation="none")
-    figure.colorbar(image, ax=axes, fraction=0.045, pad=0.02, label="P(column | row)")
+    image = axes.imshow(shown, vmin=0, vmax=1, cmap="viridis", interpolation="none", aspect="auto")
+    scale = axes.inset_axes((1 + 0.15 / side, 0, 0.2 / side, 1))
+    figure.colorbar(image, cax=scale, label="P(column | row)")
     ordered = [names[label] for label in order]
     _name_ticks(axes, ordered, axis="x")
     _name_ticks(axes, ordered, axis="y")
@@ -121,7 +126,9 @@ def draw_conditional_probability(names: Sequence[str], pairs: npt.NDArray[np.int
 def draw_split_balance(
     label_counts: Mapping[str, Counts], split_rows: Counts, ratios: Mapping[str, float], folder: Path
 ) -> list[Path]:
-    """Share of every label's images in each split against the share asked for, with the tolerance as a band.
+    """How far each label's count in each split is from the share asked for, in tolerances; the band is within.
+
+    A tolerance is 0.1 % of the label's images, or one image if that is more. Labels without images are left out.
 
     Args:
         label_counts: Positive images of each label, under `all` and the name of each split.
@@ -132,27 +139,50 @@ def draw_split_balance(
     Returns:
         Paths written.
     """
-    names = by_frequency(label_counts["all"])
+    names = [name for name in by_frequency(label_counts["all"]) if label_counts["all"][name]]
     totals = np.array([label_counts["all"][name] for name in names], dtype=np.float64)
-    figure, panels = _panels(len(ratios), max(5.0, 0.21 * len(names) + 1.5))
+    tolerances = np.maximum(0.001 * totals, 1)
+    figure, panels = _canvas(_width(names), 1.1, bottom=_room(names), left=1.2, top=0.85, n_panels=len(ratios))
     places = np.arange(len(names))
-    tolerance = 100 * np.maximum(0.001, np.divide(1.0, totals, out=np.ones(len(names)), where=totals > 0))
     n_rows = sum(split_rows.values())
     for axes, (split, ratio) in zip(panels, ratios.items(), strict=True):
         counts = np.array([label_counts[split][name] for name in names], dtype=np.float64)
-        shares = 100 * np.divide(counts, totals, out=np.full(len(names), np.nan), where=totals > 0)
-        axes.fill_between(
-            places, 100 * ratio - tolerance, 100 * ratio + tolerance, color="#cccccc", step="mid", linewidth=0
+        off = (counts - ratio * totals) / tolerances
+        shown = np.clip(off, -_FURTHEST, _FURTHEST)
+        inside = np.abs(off) <= 1 + 1e-9
+        axes.axhspan(-1, 1, color="#e3e3e3", linewidth=0)
+        axes.axhline(0, color="#555555", linewidth=0.7)
+        axes.plot(places[inside], shown[inside], "o", markersize=3.2, color=COLOURS["head"])
+        axes.plot(places[~inside], shown[~inside], "D", markersize=4, color=COLOURS["tail"], clip_on=False)
+        for place in np.flatnonzero(~inside).tolist():
+            axes.annotate(
+                f"{counts[place]:,.0f} of {totals[place]:,.0f}",
+                (place, shown[place]),
+                (5, 0),
+                textcoords="offset points",
+                fontsize=5.5,
+                va="center",
+                color=COLOURS["tail"],
+            )
+        axes.set_ylim(-_FURTHEST - 0.3, _FURTHEST + 0.3)
+        axes.set_yticks(
+            [-_FURTHEST, -1, 0, 1, _FURTHEST], [f"-{_FURTHEST} or less", "-1", "0", "1", f"{_FURTHEST} or more"]
         )
-        axes.axhline(100 * ratio, color="#555555", linewidth=0.7)
-        axes.plot(places, shares, "o", markersize=3.2, color=COLOURS["head"])
-        reach = max(1.0, 1.15 * float(np.nanmax(np.abs(shares - 100 * ratio), initial=0)))
-        axes.set_ylim(100 * ratio - reach, 100 * ratio + reach)
-        axes.set_ylabel(f"{split}\n% of images")
-        axes.set_title(f"{split_rows[split]:,} rows, {100 * split_rows[split] / max(n_rows, 1):.2f} %", fontsize=8)
+        share = 100 * split_rows[split] / max(n_rows, 1)
+        axes.set_title(
+            f"{split}: {split_rows[split]:,} rows, {share:.2f} % ({100 * ratio:.2f} % asked for)", fontsize=8
+        )
     _name_ticks(panels[-1], names, axis="x")
     panels[-1].set_xlim(-0.8, len(names) - 0.2)
-    figure.suptitle("Share of each label in each split (band: 0.1 points or one image)", fontsize=10)
+    panels[0].annotate(
+        "Images of a label more (+) or fewer (-) than the share asked for:\n"
+        "1 is 0.1 % of the label's images, or one image",
+        (0, 1),
+        (0, 26),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=9,
+    )
     return _save(figure, folder / "split_balance")
 
 
@@ -161,35 +191,56 @@ def by_frequency(counts: Counts) -> list[str]:
     return sorted(counts, key=lambda name: -counts[name])
 
 
-def _canvas(width: float, height: float) -> "tuple[Figure, Axes]":
-    """One pair of axes; sizes in inches. No window system and no global state is touched."""
+def _width(names: Sequence[str]) -> float:
+    """Inches of an axis along which the labels stand."""
+    return max(4.5, _BAR * len(names))
+
+
+def _room(names: Sequence[str]) -> float:
+    """Inches that the names need beside or below an axis."""
+    return 0.25 + _LETTER * max(map(len, names), default=0)
+
+
+def _canvas(
+    width: float,
+    height: float,
+    *,
+    bottom: float,
+    left: float,
+    right: float = 0.2,
+    top: float = 0.4,
+    n_panels: int = 1,
+) -> "tuple[Figure, list[Axes]]":
+    """Axes of a size below each other, and margins around them, all in inches.
+
+    No window system and no global state is touched.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    gap = 0.35
+    whole = bottom + n_panels * height + (n_panels - 1) * gap + top
     with rc_context(_STYLE):
-        figure = Figure(figsize=(min(width, 48.0), height), layout="constrained")
-        return figure, figure.subplots()
-
-
-def _panels(n_panels: int, width: float) -> "tuple[Figure, list[Axes]]":
-    """Axes below each other that share the labels."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(min(width, 48.0), 1.7 * n_panels + 2.0), layout="constrained")
-        return figure, list(figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0])
+        figure = Figure(figsize=(left + width + right, whole))
+        axes: list[Axes] = []
+        for panel in range(n_panels):
+            floor = bottom + (n_panels - 1 - panel) * (height + gap)
+            place = (left / (left + width + right), floor / whole, width / (left + width + right), height / whole)
+            axes.append(figure.add_axes(place, sharex=axes[0] if axes else None))
+            if panel < n_panels - 1:
+                axes[-1].tick_params(labelbottom=False)
+        return figure, axes
 
 
 def _name_ticks(axes: "Axes", names: Sequence[str], *, axis: str) -> None:
-    """Label names along one axis."""
-    step = -(-len(names) // _MAX_NAMED)
-    places = list(range(0, len(names), step))
-    shown = [names[place] for place in places]
+    """Label names along one axis, in letters as large as fit."""
+    extent = axes.get_window_extent()
+    points = 0.95 * (extent.width if axis == "x" else extent.height) * 72 / axes.figure.dpi
+    size = min(7.0, points / max(len(names), 1))
     if axis == "x":
-        axes.set_xticks(places, shown, rotation=90, fontsize=7)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     else:
-        axes.set_yticks(places, shown, fontsize=7)
+        axes.set_yticks(range(len(names)), names, fontsize=size)
 
 
 def _save(figure: "Figure", stem: Path) -> list[Path]:

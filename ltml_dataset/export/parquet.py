@@ -112,7 +112,7 @@ class SplitWriter:
         label_names: Sequence[str] = (),
         *,
         bytes_per_shard: int = BYTES_PER_SHARD,
-        rows_per_group: int = ROWS_PER_GROUP,
+        rows_per_group: int | None = None,
     ) -> None:
         """Prepare to write.
 
@@ -121,13 +121,13 @@ class SplitWriter:
             schema: Schema of every row, one of `ltml_dataset.schema`.
             label_names: Class names in order, for a schema with a column `labels`.
             bytes_per_shard: Bytes in memory after which a split goes on in the next file.
-            rows_per_group: Rows of a row group; some hundred where rows carry images.
+            rows_per_group: Rows of a row group, `ROWS_PER_GROUP` by default; some hundred where rows carry images.
         """
         self._folder = folder
         self._declared = schema
         self._schema = with_hub_features(schema, label_names)
         self._bytes_per_shard = bytes_per_shard
-        self._rows_per_group = rows_per_group
+        self._rows_per_group = rows_per_group or ROWS_PER_GROUP
         self._splits = {name: _OpenSplit() for name in SPLITS}
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)

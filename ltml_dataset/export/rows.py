@@ -40,7 +40,9 @@ def write_images(
     Returns:
         Rows of each file written.
     """
-    schema = image_schema(studies.label_names, studies.id_type, with_verified=studies.sources is not None)
+    has_persons = studies.sources is not None and bool((studies.sources >= FIRST_PERSON).any())
+    has_sources = studies.sources is not None
+    schema = image_schema(studies.label_names, studies.id_type, with_verified=has_persons, with_sources=has_sources)
     writer = SplitWriter(folder / "data", schema, studies.label_names)
     for name, rows in _by_split(split):
         of_study = study_rows[rows]
@@ -56,7 +58,8 @@ def write_images(
         }
         if studies.sources is not None:
             sources = studies.sources[of_study]
-            columns["verified"] = fixed_lists((sources >= FIRST_PERSON).astype(np.int8))
+            if has_persons:
+                columns["verified"] = fixed_lists((sources >= FIRST_PERSON).astype(np.int8))
             named = pa.array(LABEL_SOURCES, pa.string()).take(pa.array(sources.reshape(-1)))
             columns["label_source"] = pa.FixedSizeListArray.from_arrays(named, sources.shape[1])
         writer.write(name, pa.table(list(columns.values()), schema=schema))

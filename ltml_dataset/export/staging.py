@@ -1,5 +1,6 @@
 """A folder that appears whole: written under a hidden name, moved into place, manifest last."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from ltml_dataset.export.manifest import MANIFEST_NAME, read_manifest, remove_st
 from ltml_dataset.export.parquet import writing
 
 STAGING_NAME = ".unfinished"
+LOCK_NAME = ".lock"
 
 
 @contextmanager
@@ -21,22 +23,46 @@ def staged(out: Path) -> Iterator[Path]:
     does not have are removed; files that no manifest lists stay.
 
     Raises:
-        UserError: The operating system refuses.
+        UserError: The operating system refuses, or another call is writing the folder.
     """
     folder = out / STAGING_NAME
     with writing(out):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        out.mkdir(parents=True, exist_ok=True)
+    with _alone_in(out):
+        try:
+            with writing(out):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+            yield folder
+            names = sorted(read_manifest(folder).files)
+            remove_stale_files(out, keep=names)
+            with writing(out):
+                for name in [*names, MANIFEST_NAME]:
+                    (out / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).replace(out / name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Hold the lock of an output folder; it goes with the process, however that ends."""
     try:
-        yield folder
-        names = sorted(read_manifest(folder).files)
-        remove_stale_files(out, keep=names)
-        with writing(out):
-            for name in [*names, MANIFEST_NAME]:
-                (out / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).replace(out / name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    path = out / LOCK_NAME
+    with writing(path):
+        stream = path.open("w")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another call is writing `{out}`: wait for it, or give another --out.") from None
+        except OSError:  # a file system without locks
+            logging.getLogger(__name__).debug("no lock on %s", path)
+        yield
 
 
 def check_out(out: Path, *, force: bool) -> None:

@@ -184,7 +184,7 @@ class _Compiler:
     def _add_label(self, number: int, label: Label) -> None:
         for phrase in label.mentions:
             kind = self.lexicon.source_kind(label, phrase.source)
-            if kind in self.kinds:
+            if kind in self.kinds and (phrase.paper or "curated" in self.kinds):
                 state = STATES[phrase.state] if phrase.state else None
                 self.phrases.append(PhraseEntry(number, phrase.text, kind, state))
                 item = (Role.PHRASE, len(self.phrases) - 1)

@@ -274,6 +274,8 @@ class Labeler:
         text = texts[0]
         if not text:
             return []
+        if self._policy == "default" and "\n" not in text and "HISTORY" in text and _is_passage(text):
+            return [(text, "body", 0, len(text))]
         parsed = sections_to_label(text, self._policy, report_id=report_id, overrides=self._overrides)
         if not parsed and self._reads_bare_text:
             parsed = [section for section in find_sections(text, "official") if section.name == "full report"]
@@ -323,6 +325,11 @@ class Labeler:
         ]
         schema = pa.schema([pa.field("row", pa.int32(), nullable=False), *EVIDENCE_SCHEMA])
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _is_passage(text: str) -> bool:
+    """Whether a single line is no report but a passage of a note: a past history and nothing that is read otherwise."""
+    return all(section.name in ("preamble", "body", "history") for section in find_sections(text))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from math import frexp, fsum, lcm
 import numpy as np
 import numpy.typing as npt
 
-from ltml_dataset.splits.reach import TOLERANCE, can_balance
+from ltml_dataset.splits.reach import TOLERANCE, can_balance, least_deviation
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -29,14 +29,15 @@ class Problem:
         parts: shares of the parts as whole numbers (7, 1, 2).
         totals: (1 + labels,) images and positives in all.
         needed: (parts, 1 + labels) where at least one positive is owed.
-        hopeless: (1 + labels,) labels whose groups cannot be dealt within tolerance even taken alone.
+        limits: (1 + labels,) how far a count may be from its target, times `whole` times 1 / `TOLERANCE`: the
+            tolerance, or what a label's own groups can reach where that is more.
     """
 
     counts: Ints
     copies: Ints
     parts: Ints
     totals: Ints = field(init=False)
-    hopeless: npt.NDArray[np.bool_] = field(init=False)
+    limits: Ints = field(init=False)
     needed: npt.NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -46,11 +47,15 @@ class Problem:
         wanted = groups >= np.count_nonzero(self.parts)
         wanted[0] = False
         self.needed = (self.parts > 0)[:, None] & wanted[None, :]
-        self.hopeless = np.zeros(len(self.totals), dtype=np.bool_)
-        for d in range(1, len(self.totals)):
-            if self.totals[d] <= _EXACT_BELOW:
-                sizes = np.repeat(self.counts[:, d], np.where(self.counts[:, d] > 0, self.copies, 0))
-                self.hopeless[d] = can_balance(sizes.tolist(), self.parts.tolist()) is False
+        steps = int(1 / TOLERANCE)
+        self.limits = self.whole * np.maximum(self.totals, steps)
+        for d in np.flatnonzero((self.totals > 0) & (self.totals <= _EXACT_BELOW)):
+            sizes = np.repeat(self.counts[:, d], np.where(self.counts[:, d] > 0, self.copies, 0)).tolist()
+            if d > 0 and can_balance(sizes, self.parts.tolist()) is False:
+                least = least_deviation(sizes, self.parts.tolist())
+                self.limits[d] = max(
+                    self.limits[d], steps * (int(self.totals[d]) * self.whole if least is None else least)
+                )
 
     @property
     def whole(self) -> int:
@@ -62,10 +67,9 @@ class Problem:
         return self.whole * (deal.T @ self.counts) - np.outer(self.parts, self.totals)
 
     def out_of_tolerance(self, deviations: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
-        """(parts, 1 + labels) cells beyond one image and `TOLERANCE` of the total, hopeless labels aside."""
-        limit = self.whole * np.maximum(self.totals, int(1 / TOLERANCE))
-        outside: npt.NDArray[np.bool_] = np.abs(deviations) * int(1 / TOLERANCE) > limit
-        return outside & ~self.hopeless
+        """(parts, 1 + labels) cells further from their target than `limits` allows."""
+        outside: npt.NDArray[np.bool_] = np.abs(deviations) * int(1 / TOLERANCE) > self.limits
+        return outside
 
 
 def label_weights(problem: Problem) -> Floats:

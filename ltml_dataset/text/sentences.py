@@ -12,7 +12,9 @@ _MARK = re.compile(
 )
 """Begins with a plain character class, which the regex engine finds fast; the rest is decided at each mark."""
 
-_ABBREVIATION = re.compile(r"(?:^|[\s(])(?:dr|mr|mrs|ms|st|vs|approx|e\.g|i\.e|cf|fig|pt|resp|ca|[ap]\.m)$", re.IGNORECASE)
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:dr|mr|mrs|ms|st|vs|approx|e\.g|i\.e|cf|fig|pt|resp|ca|[ap]\.m)$", re.IGNORECASE
+)
 _ABBREVIATION_ENDS = frozenset("rsRSxXgGeEfFtTpPaAmM")
 _MAX_ABBREVIATION = 8
 MAX_SENTENCE = 1000

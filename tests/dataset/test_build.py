@@ -107,6 +107,9 @@ def test_only_what_changed_is_done_again(reports: Path, tmp_path: Path) -> None:
     build(config(reports, out))
     assert read_manifest(out).counts["studies"] == 61
     again = stamps()
+    assert main(["build", str(reports), "--out", str(out), "--workers", "1", "--force", "--shard", "1/3"]) == 0
+    forced = {path for path, stamp in stamps().items() if stamp > again[path]}
+    assert {int(path.name[:6]) for path in forced} == {0, 3, 6}
     build(config(reports, out, force=True))
     assert stamps().keys() == again.keys()
     assert all(stamps()[path] > again[path] for path in again)

@@ -91,6 +91,7 @@ def test_a_killed_build_leaves_nothing_half_done_and_a_repeat_call_completes_it(
         assert {path: path.stat().st_mtime_ns for path in labelled} == labelled
         assert folder_bytes(out) == folder_bytes(tmp_path / "whole")
         assert differences(out) == []
+        assert not list(out.rglob("*.unfinished"))
 
 
 def test_a_killed_rebuild_leaves_the_old_data_set_or_none(reports: Path, tmp_path: Path) -> None:

@@ -137,6 +137,10 @@ def test_the_paper_protocol(release: SimulatedRelease, tmp_path: Path) -> None:
     for parent, child in children.items():
         added = raised[:, COMMON.index(parent)]
         assert (target[child].to_numpy()[added] == 1).all()
+    assert "verified" not in images.columns
+    source = pd.DataFrame(np.stack(images["label_source"].to_list()), columns=manifest.labels)
+    assert ((source[COMMON].to_numpy() == "official") == ~raised).all()
+    assert (source.drop(columns=COMMON) == "machine").all().all()
     assert set(manifest.groups["head"]) == {name for name, n in manifest.label_counts["all"].items() if n >= 100}
     assert set(manifest.groups["tail"]) == {name for name, n in manifest.label_counts["all"].items() if n < 20}
     assert (manifest.config["profile"], manifest.config["common_labels"]) == ("paper", "official")

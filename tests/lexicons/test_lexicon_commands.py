@@ -1,9 +1,12 @@
 """`lexicon check|show|gamuts|new|stats` as a user calls them, and a 40th label from one file."""
 
+import json
+import shlex
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from shared_data import shared
 
 from ltml_dataset import Labeler
 from ltml_dataset.cli import main
@@ -73,6 +76,52 @@ def test_a_set_file_takes_names_ids_and_adjacent_files(cervical_rib: Path, tmp_p
     assert labeler.label_names == ("Cervical Rib", "Pneumothorax", "Effusion")
     row = labeler.label(["Small effusion beside a cervical rib."]).to_pylist()[0]
     assert (row["Cervical Rib"], row["Pneumothorax"], row["Effusion"]) == (1, None, 1)
+
+
+SHORT_SET = """\
+labels: [Pneumothorax, Cervical Rib]
+own:
+  - id: cervical_rib
+    name: Cervical Rib
+    index: 1000
+    origin: user
+    definition: A rib of the seventh neck vertebra.
+    mentions:
+      - {text: cervical rib, source: curated}
+"""
+
+
+def test_a_set_file_may_write_its_own_labels_out(tmp_path: Path) -> None:
+    path = tmp_path / "short.yaml"
+    path.write_text(SHORT_SET, encoding="utf-8")
+    labeler = Labeler(label_set=str(path))
+    assert labeler.label_names == ("Pneumothorax", "Cervical Rib")
+    assert labeler.label(["Left cervical rib."]).to_pylist()[0]["Cervical Rib"] == 1
+    path.write_text(SHORT_SET.replace("cervical rib,", "neck rib,"), encoding="utf-8")
+    changed = Labeler(label_set=str(path))
+    assert changed.fingerprint != labeler.fingerprint
+    path.write_text(SHORT_SET.replace("source: curated", "source: hearsay"), encoding="utf-8")
+    with pytest.raises(LexiconError, match=r"`short.yaml`, line 9: unknown source `hearsay`"):
+        choose_labels(path)
+
+
+@pytest.mark.parametrize("name", ["ltml39", "chexpert14", "cxr_lt_2023", "cxr_lt_2024"])
+def test_sets_that_ship_say_what_they_are(name: str) -> None:
+    label_set = load_lexicon().label_sets[name]
+    assert label_set.id == name
+    assert label_set.name
+    assert label_set.about
+    assert label_set.source
+
+
+def test_the_39_stand_in_the_released_order() -> None:
+    labels = choose_labels("ltml39").labels
+    assert [label.index for label in labels] == list(range(39))
+
+
+@pytest.mark.parametrize(("name", "count"), [("chexpert14", 13), ("cxr_lt_2023", 25), ("cxr_lt_2024", 44)])
+def test_other_sets_have_their_size_without_no_finding(name: str, count: int) -> None:
+    assert len(choose_labels(name).labels) == count
 
 
 @pytest.mark.parametrize(
@@ -203,3 +252,21 @@ def test_drafted_text_is_valid_for_every_tenth_gamuts_finding(tmp_path: Path) ->
         path = tmp_path / f"{label_id(finding.name)}.yaml"
         path.write_text(draft_label(finding.name, lexicon, finding), encoding="utf-8")
         assert choose_labels(path).labels[-1].name == finding.name
+
+
+def test_column_names_are_those_of_the_release() -> None:
+    released = json.loads(shared("data/ltml/class_names.json").read_text(encoding="utf-8"))
+    assert list(choose_labels("ltml39").names) == released
+
+
+def test_the_commands_of_the_lexicon_readme_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = Path(__file__).resolve().parents[2] / "lexicons" / "README.md"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reports.csv").write_text("report_id,text\na,There is an azygos lobe.\n", encoding="utf-8")
+    commands = [
+        line for line in readme.read_text(encoding="utf-8").splitlines() if line.startswith("ltml-build-labels")
+    ]
+    assert len(commands) == 3
+    for command in commands:
+        assert main(shlex.split(command, comments=True)[1:]) == 0, command
+    assert pq.read_table("labels.parquet")["Azygos Lobe"].to_pylist() == [1]

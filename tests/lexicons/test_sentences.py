@@ -56,3 +56,23 @@ def test_every_label_has_sentences_of_each_kind(label_id: str) -> None:
     assert path.is_file(), f"`{path.name}` is missing: sentences for the label `{label_id}`"
     states = {mark.state for line in read_marked(path) for mark in line.marks if mark.label == label_id}
     assert wanted <= states
+
+
+@pytest.mark.parametrize(
+    ("sentence", "name", "clinical", "paper"),
+    [
+        ("Multiple pulmonary nodules.", "Multiple Pulmonary Nodules", 1, 1),
+        ("Bilateral lung nodules.", "Multiple Pulmonary Nodules", 1, None),
+        ("Marked cardiomegaly.", "Massive Cardiomegaly", 1, None),
+        ("Massive cardiomegaly.", "Massive Cardiomegaly", 1, 1),
+        ("Aortic dilatation.", "Aortic Aneurysm", None, 1),
+        ("The left atrium is enlarged.", "Left Atrial Enlargement", 1, None),
+        ("Pulmonary consolidation.", "Alveolar Lung Disease", None, 1),
+        ("Alveolar pattern of disease.", "Consolidation", None, 1),
+    ],
+)
+def test_profiles_differ_by_the_source_of_a_phrase(
+    sentence: str, name: str, clinical: int | None, paper: int | None
+) -> None:
+    assert Labeler(profile="clinical").label([sentence])[name].to_pylist() == [clinical]
+    assert Labeler(profile="paper").label([sentence])[name].to_pylist() == [paper]

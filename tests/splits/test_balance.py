@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltml_dataset.splits import ALL_ROWS, balance_notes, balance_table
-from ltml_dataset.splits.reach import can_balance
+from ltml_dataset.splits.reach import can_balance, least_deviation
 
 
 def test_counts_shares_and_deviations() -> None:
@@ -54,8 +54,21 @@ def test_can_balance_agrees_with_trying_everything(sizes: list[int], parts: tupl
         near = all(abs(c - total * u / sum(used)) <= limit + 1e-9 for c, u in zip(counts, used, strict=True))
         return near and (len(sizes) < len(used) or min(counts) > 0)
 
-    expected = any(fits(deal) for deal in itertools.product(range(len(used)), repeat=len(sizes)))
-    assert can_balance(sizes, parts) is expected
+    deals = list(itertools.product(range(len(used)), repeat=len(sizes)))
+    assert can_balance(sizes, parts) is any(fits(deal) for deal in deals)
+
+    def furthest(deal: tuple[int, ...]) -> int:
+        counts = [sum(s for s, k in zip(sizes, deal, strict=True) if k == part) for part in range(len(used))]
+        if len(sizes) >= len(used) and min(counts) == 0:
+            return 10**9
+        return max(abs(c * sum(used) - total * u) for c, u in zip(counts, used, strict=True))
+
+    assert least_deviation(sizes, parts) == min(furthest(deal) for deal in deals)
+
+
+def test_labels_too_wide_to_walk_are_left_open() -> None:
+    assert least_deviation([2**i for i in range(12)], (1, 1, 1, 1)) is None
+    assert can_balance(list(range(1, 200)), (7, 1, 2)) in (None, True)
 
 
 def test_splits_must_be_known() -> None:

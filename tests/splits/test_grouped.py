@@ -221,3 +221,14 @@ def test_presence_survives_every_kind_of_step() -> None:
     assert all(len(set(splits[labels[:, label] == 1].tolist())) == 3 for label in range(30))
     folds = assign_folds(labels[:, 1::4], groups, k=4)
     assert all(len(set(folds[labels[:, label] == 1].tolist())) == 4 for label in range(1, 30, 4))
+
+
+def test_a_label_of_few_groups_is_as_near_as_its_groups_allow() -> None:
+    groups = np.repeat(np.arange(400), 3)
+    labels = np.zeros((1200, 2), dtype=np.int8)
+    labels[:, 0] = np.arange(1200) % 7 == 0
+    labels[:3, 1], labels[3:5, 1], labels[6, 1] = 1, 1, 1  # three, two and one image; the first belongs into train
+    for seed in range(4):
+        splits = assign_splits(labels, groups, seed=seed)
+        counts = [int(labels[splits == name, 1].sum()) for name in ("train", "validation", "test")]
+        assert counts == [3, 1, 2]

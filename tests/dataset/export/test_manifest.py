@@ -79,6 +79,18 @@ def test_a_failed_build_changes_nothing(tmp_path: Path) -> None:
     assert read_manifest(out).splits["train"].rows == 4
 
 
+def test_two_calls_cannot_write_one_folder_at_once(tmp_path: Path) -> None:
+    def both() -> None:
+        with staged(tmp_path / "out"), staged(tmp_path / "out"):
+            pass
+
+    with pytest.raises(UserError, match="another call is writing"):
+        both()
+    with staged(tmp_path / "out") as folder:
+        fill(folder)
+    assert differences(tmp_path / "out") == []
+
+
 def test_a_manifest_cannot_name_files_outside_its_folder_for_removal(tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()

@@ -9,13 +9,12 @@ from datasets import ClassLabel, Features, Image, List, Value, load_dataset
 from small_folder import NAMES, image_rows
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.export import parquet
 from ltml_dataset.export.parquet import SplitWriter, label_names_of, with_hub_features, write_parquet, write_text
 from ltml_dataset.schema import image_schema, mention_schema, study_schema
 
 
 def test_datasets_reads_the_features_from_the_schema_alone() -> None:
-    schema = with_hub_features(image_schema(NAMES, with_image=True, with_verified=True), NAMES)
+    schema = with_hub_features(image_schema(NAMES, with_image=True, with_verified=True, with_sources=True), NAMES)
     expected = Features(
         {
             "image_id": Value("string"),
@@ -27,6 +26,7 @@ def test_datasets_reads_the_features_from_the_schema_alone() -> None:
             "target": List(Value("int8"), length=3),
             "image": Image(),
             "verified": List(Value("int8"), length=3),
+            "label_source": List(Value("string"), length=3),
         }
     )
     assert Features.from_arrow_schema(schema) == expected
@@ -46,13 +46,13 @@ def test_names_are_missing_from_a_foreign_schema() -> None:
         label_names_of(pa.schema([("x", pa.int8())]))
 
 
-def test_shards_depend_on_the_rows_not_on_the_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "ROWS_PER_GROUP", 100)
+def test_shards_depend_on_the_rows_not_on_the_calls(tmp_path: Path) -> None:
     rows = image_rows(950)
     written = []
     for cuts in ([950], [1, 99, 101, 0, 749], [500, 450]):
         folder = tmp_path / str(len(cuts))
-        writer = SplitWriter(folder, image_schema(NAMES), NAMES, bytes_per_shard=rows.slice(0, 300).nbytes)
+        n_bytes = rows.slice(0, 300).nbytes
+        writer = SplitWriter(folder, image_schema(NAMES), NAMES, bytes_per_shard=n_bytes, rows_per_group=100)
         start = 0
         for n_rows in cuts:
             writer.write("train", rows.slice(start, n_rows))

@@ -208,7 +208,7 @@ def test_order_batching_and_caching_change_nothing(reports: list[str], rng: rand
 def test_a_full_store_changes_nothing() -> None:
     small = Labeler.default()
     small._store._limit = 3
-    small._judge._cache_size = 3
+    small._store._judge._cache_size = 3  # type: ignore[attr-defined]
     batches = [batch_of(LINES[i : i + 7]) for i in range(0, 140, 7)]
     for batch in [*batches, *batches]:
         labels, evidence = small.judge_batch(batch)
