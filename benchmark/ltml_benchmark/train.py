@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ltml_benchmark.batches import Batch, BatchReader
 from ltml_benchmark.checkpoint import load_state, save_state, state_to_resume
 from ltml_benchmark.config import Recipe
-from ltml_benchmark.data import Folder, Split, open_folder
+from ltml_benchmark.data import Folder, Split, only_verified, open_folder
 from ltml_benchmark.engine import device_name, predict, start_fabric
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.logs import Logger, Meter, make_loggers
@@ -127,6 +127,8 @@ def set_up(
     state_path = state_to_resume(out, resume)
     recipe = recipe.model_copy(update={"model": resolved(recipe.model)})
     folder = open_folder(data)
+    if recipe.verified_only:
+        only_verified(folder.splits["test"])  # says now what would be missing at the end
     size = recipe.data.decode_size
     train_pixels, train_split = open_pixels(folder.splits["train"], images, size, recipe.data.missing_images)
     validation = open_pixels(folder.splits["validation"], images, size, recipe.data.missing_images)
@@ -328,8 +330,9 @@ def save(run: Run, images: Path | None) -> None:
     parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
     write_predictions(run.out / "predictions.parquet", run.folder.labels, parts)
     (validation, validation_scores), (test_split, test_scores) = scored
+    counted = only_verified(test_split) if run.recipe.verified_only else test_split
     thresholds = best_thresholds(validation_scores, validation.labels)
-    metrics = metrics_content(test_scores, test_split, run.folder, thresholds, run.recipe.bootstrap)
+    metrics = metrics_content(test_scores, counted, run.folder, thresholds, run.recipe.bootstrap)
     shown = run.progress.step * run.recipe.batch_size
     facts = {
         **asdict(run.progress),
