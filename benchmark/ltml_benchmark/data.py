@@ -161,16 +161,19 @@ def only_verified(split: Split) -> Split:
     Raises:
         UserError: The data set has no such column, or nothing in this split is verified.
     """
-    where, way_out = split.shards[0].parent.parent, "build it with --gold or --reviewed to score verified labels only."
+    where = split.shards[0].parent.parent
     if not all("verified" in pq.read_schema(shard).names for shard in split.shards):
-        raise UserError(f"{where} does not say which labels were verified; {way_out}")
+        raise UserError(f"{where} does not say which labels were verified; build it with --gold or --reviewed.")
     column = pa.concat_tables([pq.read_table(shard, columns=["verified"]) for shard in split.shards])["verified"]
     is_verified = _matrix(column, "verified", split.shards[0], split.target.shape[1]) == 1
     if split.kept is not None:
         is_verified = is_verified[split.kept]
     known = is_verified if split.known is None else is_verified & split.known
     if not known.any():
-        raise UserError(f"No label of the split {split.name} in {where} is verified; {way_out}")
+        raise UserError(
+            f"No label of the split {split.name} in {where} is verified; review some of its studies and build it with "
+            "--reviewed (or with --gold and --official-split, which puts the gold labels into test)."
+        )
     return replace(split, target=np.where(known, split.target, np.uint8(0)), known=known, only_verified=True)
 
 

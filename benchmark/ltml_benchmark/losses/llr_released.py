@@ -141,7 +141,7 @@ class ReleasedLargeLoss(nn.Module):
         return sum(gather_flat(values.flatten(), fill=0.0)[1])
 
     def _total_known(self, known: Tensor) -> int:
-        return total_over_processes(known.sum()) if self._joined() else int(known.sum())
+        return int(total_over_processes(known.sum()) if self._joined() else known.sum())
 
     def _reaching(self, masked: Tensor, k: int, known: Tensor | None) -> Tensor:
         """Known entries at or above the k-th largest of them, over the batches of all processes while training."""

@@ -33,8 +33,8 @@ def gather_flat(vector: Tensor, fill: float) -> tuple[Tensor, list[int]]:
     return torch.stack(rows), sizes
 
 
-def total_over_processes(count: Tensor) -> int:
-    """Sum of an integer scalar over all processes; waits for the device."""
+def total_over_processes(count: Tensor) -> Tensor:
+    """Sum of an integer scalar over all processes."""
     total = count.clone()
     distributed.all_reduce(total)
-    return int(total)
+    return total

@@ -26,7 +26,7 @@ def largest_negatives(
     """Mark the k = min(#negatives, ⌈rate·B·C⌉) negatives with the largest values.
 
     Exactly k are marked: of equal values those with the lowest row-major index are taken (across processes: the lowest
-    rank first). No step waits for the device, unless entries are left out and have to be counted.
+    rank first). No step waits for the device.
 
     Args:
         values: (B, C) losses >= 0; not differentiated.
@@ -42,12 +42,25 @@ def largest_negatives(
     barred = positive if known is None else positive | ~known
     candidates = values.detach().masked_fill(barred, -math.inf).flatten()
     if not (across_processes and process_count() > 1):
-        n_entries = candidates.numel() if known is None else int(known.sum())
-        return _largest(candidates, count_to_reconsider(rate, n_entries)).view_as(positive)
+        n_known = None if known is None else known.sum()
+        return _largest_of_known(candidates, rate, candidates.numel(), n_known).view_as(positive)
     everyone, sizes = gather_flat(candidates, fill=-math.inf)
-    n_entries = sum(sizes) if known is None else total_over_processes(known.sum())
-    marked = _largest(everyone.flatten(), count_to_reconsider(rate, n_entries)).view_as(everyone)
+    n_known = None if known is None else total_over_processes(known.sum())
+    marked = _largest_of_known(everyone.flatten(), rate, sum(sizes), n_known).view_as(everyone)
     return marked[distributed.get_rank(), : candidates.numel()].view_as(positive)
+
+
+def _largest_of_known(candidates: Tensor, rate: float, n_entries: int, n_known: Tensor | None) -> Tensor:
+    """Mask of the ⌈rate·n⌉ largest, n being the number of entries or, where given, of known ones (on the device)."""
+    k = count_to_reconsider(rate, n_entries)
+    if n_known is None or k == 0:
+        return _largest(candidates, k)
+    k_known = torch.ceil(torch.round(rate * n_known.double(), decimals=9)).to(torch.int64)
+    descending = candidates.topk(min(k, candidates.numel()), sorted=True).values
+    threshold = descending.gather(0, (k_known - 1).clamp(min=0).view(1))
+    above = candidates > threshold
+    tied = (candidates == threshold) & (threshold > -math.inf)
+    return (above | (tied & (tied.cumsum(0) <= k_known - above.sum()))) & (k_known > 0)
 
 
 def _largest(candidates: Tensor, k: int) -> Tensor:
