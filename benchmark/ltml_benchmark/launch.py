@@ -69,6 +69,13 @@ def run_recipe(
     return [folder for folder, _ in plan]
 
 
+def is_first_process() -> bool:
+    """Whether this process is the one that prints, among those of a distributed run."""
+    from torch import distributed
+
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
 def describe(name: str, overrides: Mapping[str, Any], data: Path, images: Path | None, seeds: int = 1) -> str:
     """What a command line would do: resolved recipes, data and steps, without torch."""
     folder = open_folder(data)
@@ -101,6 +108,9 @@ def data_summary(folder: Folder, images: Path | None) -> str:
     rows = ", ".join(f"{name} {len(split)}" for name, split in folder.splits.items())
     lines = [f"# data {folder.path}: {rows}; manifest {folder.manifest_sha256[:12]}"]
     lines.append(f"# pixels from {images if images is not None else 'the image column'}")
+    left_out = {name: int((~split.known).sum()) for name, split in folder.splits.items() if split.known is not None}
+    if left_out:
+        lines.append(f"# labels left out: {', '.join(f'{name} {count}' for name, count in left_out.items())}")
     for group in GROUPS:
         names = [f"{folder.labels[place]} ({counts[place]})" for place in folder.groups[group]]
         lines.append(f"# {group} ({len(names)}): {', '.join(names) or 'no class'}")
