@@ -130,10 +130,9 @@ def open_shards(out: Path, inputs: Sequence[InputFile], labeler: Labeler, column
 
 def forget_others(*kept: Shards) -> None:
     """Delete the shards of earlier labelings in the same folder, and what killed calls left half-written."""
-    for shards in kept:
-        for leftover in shards.folder.glob(".*.unfinished"):
-            leftover.unlink(missing_ok=True)
     folders = [shards.folder for shards in kept]
+    for leftover in folders[0].parent.rglob(".*.unfinished"):
+        leftover.unlink(missing_ok=True)
     for folder in folders[0].parent.iterdir():
         if folder not in folders and folder.is_dir():
             with writing(folder):

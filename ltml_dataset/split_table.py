@@ -186,7 +186,7 @@ def _content(config: TableConfig, table: LabelledTable) -> dict[str, Any]:
     split["ids"] = [ids.name for ids in config.split.ids] if config.split.ids else None
     columns = table.columns
     found = {
-        "labels": columns.listed or "columns",
+        "listed_labels": columns.listed,
         "group": columns.patient,
         "image_id": columns.image_id,
         "study": columns.study,

@@ -18,7 +18,7 @@ class TableConfig(BaseModel):
     group: str | None = None
     """Column of what must not cross splits. By default the patient's: subject_id, patient, PatientID, ..."""
     id_column: str | None = None
-    """Column of image ids. By default image_id, ImageID, Image Index, Path, ..., else row numbers."""
+    """Column of image ids. By default image_id, ImageID, Image Index, Path, ..., else studies or row numbers."""
     image_column: str | None = None
     """Column of encoded images in a Parquet table. By default the one that holds images, if any does."""
     uncertain: Uncertain = "zero"

@@ -251,7 +251,7 @@ LIMITS = (
     "- Words that de-identification took (`XXXX`, `___`) may have been the finding, its hedge or its negation.",
     '- "A or B" without a negation makes both uncertain, unless one is a case of the other (an opacity that is',
     "  atelectasis or scar stays an opacity). Coders often wrote both down as present.",
-    '- "Resolving" and "improving" findings are present, and so are "nearly resolved" ones; "resolved" ones are absent.',
+    '- "Resolving" and "improving" findings are present, as are "nearly resolved" ones; "resolved" ones are absent.',
     "- A blunted costophrenic angle is an uncertain effusion; an upper-normal heart is normal, a borderline one",
     "  uncertain.",
     "- Old fractures, scars and granulomas are judged as what they are, not by their age.",

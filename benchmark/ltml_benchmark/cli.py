@@ -65,7 +65,7 @@ def run(
     dry_run:
         Show the resolved recipe, the data and the number of steps, and stop.
     """
-    from ltml_benchmark.launch import describe, run_recipe
+    from ltml_benchmark.launch import describe, is_first_process, run_recipe
 
     settings = overrides.model_dump(exclude_unset=True) if overrides is not None else {}
     if dry_run:
@@ -77,7 +77,8 @@ def run(
     from ltml_benchmark.report.runs import read_runs
     from ltml_benchmark.report.tables import table_of_runs
 
-    print(table_of_runs(read_runs(finished)))
+    if is_first_process():
+        print(table_of_runs(read_runs(finished)))
 
 
 @app.command

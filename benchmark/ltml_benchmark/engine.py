@@ -1,7 +1,8 @@
 """Devices, processes and precision, and scoring a split on them."""
 
+import logging
 import os
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,7 +32,10 @@ def start_fabric(recipe: Recipe, device: str, devices: int) -> Fabric:
     precision = recipe.precision
     if precision == "auto":
         precision = "bf16" if accelerator == "cuda" else "32"
+    if precision == "fp16" and accelerator == "cpu":
+        raise UserError("fp16 needs a GPU; give --precision bf16 or 32 on a CPU.")
     if recipe.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     torch.set_float32_matmul_precision("high")
     if "TORCHELASTIC_RUN_ID" in os.environ:  # started by torchrun
@@ -43,6 +47,8 @@ def start_fabric(recipe: Recipe, device: str, devices: int) -> Fabric:
         precision=PRECISIONS[precision],
     )
     fabric.launch()
+    if not fabric.is_global_zero:  # one process tells the story
+        logging.getLogger("ltml_benchmark").setLevel(logging.WARNING)
     return fabric
 
 
@@ -84,5 +90,7 @@ def predict(fabric: Fabric, model: nn.Module, pixels: Pixels, split: Split, reci
     model.train(was_training)
     scores = torch.cat(parts)
     if world > 1:
-        scores = cast(Tensor, fabric.all_gather(scores)).transpose(0, 1).reshape(-1, scores.shape[1])
+        shares = [torch.empty_like(scores) for _ in range(world)]
+        torch.distributed.all_gather(shares, scores.contiguous())
+        scores = torch.stack(shares, dim=1).reshape(-1, scores.shape[1])
     return scores[:count].cpu().numpy()

@@ -69,6 +69,13 @@ def run_recipe(
     return [folder for folder, _ in plan]
 
 
+def is_first_process() -> bool:
+    """Whether this process is the one that prints, among those of a distributed run."""
+    from torch import distributed
+
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
 def describe(name: str, overrides: Mapping[str, Any], data: Path, images: Path | None, seeds: int = 1) -> str:
     """What a command line would do: resolved recipes, data and steps, without torch."""
     folder = open_folder(data)

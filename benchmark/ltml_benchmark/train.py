@@ -130,6 +130,11 @@ def set_up(
     size = recipe.data.decode_size
     train_pixels, train_split = open_pixels(folder.splits["train"], images, size, recipe.data.missing_images)
     validation = open_pixels(folder.splits["validation"], images, size, recipe.data.missing_images)
+    if train_pixels.size < recipe.transforms.image_size:
+        logger.warning(
+            "images are decoded to %d pixels and enlarged to %d for the model; decode or cache them larger",
+            train_pixels.size, recipe.transforms.image_size,
+        )  # fmt: skip
     order = make_order(recipe, train_split.target)
     steps_per_epoch, total_steps = steps_of(recipe, len(order.epoch_indices(0)))
 

@@ -237,8 +237,9 @@ class Cue(LexiconModel):
 
     text: Annotated[str, Field(min_length=1)]
     """The words; matched whole, the longest cue wins."""
-    scope: Literal["list", "clause", "sentence", "next"] | None = None
-    """How far it reaches: the coordinated list it opens or closes, its clause, the sentence, the next mention only."""
+    scope: Literal["list", "clause", "sentence", "next", "phrase"] | None = None
+    """How far it reaches: the coordinated list it opens or closes, its clause, the sentence, the next mention only, or
+    the words up to the next comma."""
     words: int | None = None
     """At most so many words away."""
     note: str | None = None
@@ -254,7 +255,7 @@ class CueGroup(LexiconModel):
     """What a mention in scope becomes."""
     direction: Literal["before", "after", "both"]
     """Where the cue stands, seen from the mention: `no effusion` is before, `effusion has resolved` after."""
-    scope: Literal["list", "clause", "sentence", "next"]
+    scope: Literal["list", "clause", "sentence", "next", "phrase"]
     """Default reach of the group's cues."""
     about: str
     """One sentence for readers."""

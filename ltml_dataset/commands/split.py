@@ -80,7 +80,7 @@ def _print(done: "SplitFolder") -> None:
     labels = f"`{columns.listed}`" if columns.listed else f"{columns.labels[0]} ... {columns.labels[-1]}"
     print(f"Labels    {len(done.table.label_names)}: {labels}")
     print(f"Group     {done.manifest.config['split']['group_by']}: {columns.patient or 'from the path'}")
-    print(f"Images    {columns.image_id or 'row numbers'}, pixels: {done.table.image_column or 'none'}")
+    print(f"Images    {columns.image_id or 'studies or row numbers'}, pixels: {done.table.image_column or 'none'}")
     table = Table(title="Images and their share of the label, by split; * out of tolerance")
     table.add_column("label")
     for name in ("all", "train", "validation", "test"):

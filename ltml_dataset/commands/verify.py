@@ -9,13 +9,17 @@ from cyclopts import App
 def verify(directory: Path, /, *, json: bool = False) -> int:
     """Prove that a folder is what its manifest says.
 
+    Every file is compared by its hash; then rows, label counts and groups are counted again, and no patient may lie in
+    two splits where patients were split.
+
     Args:
         directory: Folder written by `build` or `split`.
         json: Print the findings as JSON.
     """
-    from ltml_dataset.export.manifest import differences, read_manifest
+    from ltml_dataset.export.manifest import read_manifest
+    from ltml_dataset.export.proof import problems_of
 
-    problems = differences(directory)
+    problems = problems_of(directory)
     n_files = len(read_manifest(directory).files)
     if json:
         print(json_module.dumps({"directory": str(directory), "files": n_files, "problems": problems}, indent=2))

@@ -85,7 +85,7 @@ def card_text(
         process=_process(manifest),
         known_errors=_known_errors(mined=mined),
         sharing=_sharing(mined=mined, credentialed=credentialed),
-        licence=_licence(credentialed=credentialed),
+        licence=licence_of(credentialed=credentialed),
     )
     return _with_blank_lines(text)
 
@@ -265,6 +265,8 @@ def _process(manifest: Manifest) -> list[tuple[str, str]]:
             ("protocol", f"`{config.get('protocol', 'default')}`"),
             ("common labels", f"`{config.get('common_labels') or 'mined'}`"),
         ]
+    columns = config.get("columns") or {}
+    lines += [(f"column of the {what.replace('_', ' ')}", f"`{name}`") for what, name in columns.items() if name]
     meaning = {"zero": "0", "one": "1", "ignore": "-1, left out of training and scoring"}
     uncertain = str(config.get("uncertain", "zero"))
     lines.append(("uncertain label becomes the target", f"{meaning.get(uncertain, uncertain)} (`{uncertain}`)"))
@@ -307,7 +309,8 @@ def _sharing(*, mined: bool, credentialed: bool) -> str:
     )
 
 
-def _licence(*, credentialed: bool) -> str:
+def licence_of(*, credentialed: bool) -> str:
+    """One sentence on the licence of the data and of the tool."""
     tool = "The tool that built the folder is Apache-2.0."
     if credentialed:
         return f"PhysioNet Credentialed Health Data License 1.5.0, as the source. {tool}"

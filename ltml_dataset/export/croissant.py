@@ -57,11 +57,14 @@ _KEYS = {"images": "image_id"}
 """Column that identifies a record, by config."""
 
 
-def croissant_of(manifest: Manifest, configs: Sequence[Config], folder: Path, *, title: str, summary: str) -> Json:
+def croissant_of(
+    manifest: Manifest, configs: Sequence[Config], folder: Path, *, title: str, summary: str, licence: str
+) -> Json:
     """The whole description as JSON-LD.
 
     Every file stands in it with its hash; the records of a config are read from all its files together, and the
-    record set `splits` names the splits they come from. No date stands in it, so the validator advises one.
+    record set `splits` names the splits they come from. It holds no date and no address, because the folder has none
+    of its own; the validator advises a date.
 
     Args:
         manifest: Manifest of the folder.
@@ -69,6 +72,7 @@ def croissant_of(manifest: Manifest, configs: Sequence[Config], folder: Path, *,
         folder: Where the files lie; its path does not enter the result.
         title: Name of the data set, as in its card.
         summary: One sentence, as in its card.
+        licence: One sentence, as in its card.
     """
     files = [path for config in configs for split in config.splits.values() for path in split.paths]
     distribution = [_file(path, folder) for path in files]
@@ -79,8 +83,7 @@ def croissant_of(manifest: Manifest, configs: Sequence[Config], folder: Path, *,
         "conformsTo": FORMAT,
         "name": title,
         "description": summary,
-        "license": "https://spdx.org/licenses/NOASSERTION",
-        "url": "https://huggingface.co/docs/datasets/loading#local-and-remote-files",
+        "license": licence,
         "version": _semantic(manifest.tool.version),
         "citeAs": "Lai et al. (2023), arXiv:2311.17334",
         "distribution": distribution,
@@ -150,7 +153,7 @@ def _record_set(config: Config) -> Json:
         "source": {
             "fileSet": {"@id": f"{config.name}-files"},
             "extract": {"fileProperty": "filename"},
-            "transform": {"regex": "^(train|validation|test)-.*\\.parquet$"},
+            "transform": {"regex": "^(train|validation|test)(?:-.*\\.parquet)?$"},
         },
     }
     key = {"key": {"@id": f"{config.name}/{_KEYS[config.name]}"}} if config.name in _KEYS else {}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ltml_dataset.export.card import LabelNote, card_text, summary_of, title_of
+from ltml_dataset.export.card import LabelNote, card_text, licence_of, summary_of, title_of
 from ltml_dataset.export.configs import count_pairs, read_configs
 from ltml_dataset.export.croissant import croissant_of, write_croissant
 from ltml_dataset.export.figures import draw_conditional_probability, draw_long_tail, draw_split_balance
@@ -35,5 +35,12 @@ def write_presentation(
     rows = {name: split.rows for name, split in manifest.splits.items()}
     draw_split_balance(manifest.label_counts, rows, ratios, figures)
     write_text(card_text(manifest, configs, notes, credentialed=credentialed), folder / "README.md")
-    description = croissant_of(manifest, configs, folder, title=title_of(manifest), summary=summary_of(manifest))
+    description = croissant_of(
+        manifest,
+        configs,
+        folder,
+        title=title_of(manifest),
+        summary=summary_of(manifest),
+        licence=licence_of(credentialed=credentialed),
+    )
     write_croissant(description, folder)

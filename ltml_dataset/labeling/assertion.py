@@ -10,7 +10,7 @@ _CUE, _WORD = int(Role.CUE), int(Role.WORD)
 _MENTION = -1
 _CLAUSE, _COMMA, _AND, _OR, _COLON = (int(w) for w in (Word.CLAUSE, Word.COMMA, Word.AND, Word.OR, Word.COLON))
 _WITH, _COPULA, _SEEN, _EXISTENTIAL = (int(w) for w in (Word.WITH, Word.COPULA, Word.SEEN, Word.EXISTENTIAL))
-_AFFIRM, _REASON, _RELATIVE = int(Word.AFFIRM), int(Word.REASON), int(Word.RELATIVE)
+_AFFIRM, _REASON, _RELATIVE, _PART = (int(w) for w in (Word.AFFIRM, Word.REASON, Word.RELATIVE, Word.PART))
 _SEPARATORS = frozenset({_CLAUSE, _COMMA, _AND, _OR})
 _SOFT_BREAKS = frozenset({_WITH, _EXISTENTIAL, _REASON, _RELATIVE, _COLON})
 _LIST_ENDS = _SOFT_BREAKS | {_CLAUSE, _COPULA, _AND}
@@ -83,7 +83,10 @@ class AssertionEngine:
                     for i in _reach_right(timeline, position, cue, mentions, self._cues):
                         reached[i].append((RANK[cue.kind], -(mentions[i][2] - hit[1]), hit))
                 if cue.after:
-                    backwards = _reach_left(timeline, position, cue, mentions, self._cues)
+                    if cue.tail >= 0 and _next_mention(timeline, position, hit[1]) is not None:
+                        backwards = []  # "opacity is likely atelectasis": what is likely follows
+                    else:
+                        backwards = _reach_left(timeline, position, cue, mentions, self._cues)
                     for i in backwards:
                         reached[i].append((RANK[cue.kind], -(hit[0] - mentions[i][3]), hit))
                     if not backwards and cue.tail >= 0:  # "there is probable edema": nothing stands before it
@@ -156,16 +159,37 @@ def _reach_right(
         elif ref in _SOFT_BREAKS:
             if first > end and cue.scope != "sentence":
                 break
+        elif ref == _PART:
+            if cue.kind in ("negation", "uncertainty") and not reached:
+                break
         elif ref == _OR:
             since_or = True
         elif ref in (_COMMA, _AND):
             if cue.scope == "sentence":
                 continue
+            if cue.kind == "history" and ref == _COMMA and not reached:
+                break  # "one day prior, edema is stable"
+            if cue.scope == "phrase" and first > end and not _is_closed_by_or(timeline, k):
+                break
             if cue.scope == "next" and reached and not _is_closed_by_or(timeline, k):
                 break
             if cue.scope != "clause" and first > end and _is_fresh(timeline, k, cues):
                 break
+    if reached and cue.kind == "history" and cue.scope == "next" and _goes_on(timeline, last_end):
+        return []
     return reached
+
+
+def _goes_on(timeline: list[Hit], end: int) -> bool:
+    """Whether something is said of the finding as it is now ("previous consolidation has improved")."""
+    for first, _, role, ref in timeline:
+        if first < end or role == _MENTION:
+            continue
+        if role == _WORD and ref == _CLAUSE:
+            return False
+        if role == _WORD and ref == _COPULA:
+            return True
+    return False
 
 
 def _takes_over(cue: CueEntry, other: CueEntry) -> bool:
@@ -236,7 +260,7 @@ def _reach_left(
     start = timeline[position][0]
     reached: list[int] = []
     first_start = 1 << 30
-    is_list = False
+    is_list = is_choice = since_choice = False
     needs_copula = cue.kind == "normal" and not cue.text.startswith("within")
     for k in range(position - 1, -1, -1):
         first, last, role, ref = timeline[k]
@@ -251,8 +275,9 @@ def _reach_left(
         if cue.words and start - last > cue.words:
             break
         if role == _MENTION:
-            if cue.scope == "next" and reached and last <= first_start:
+            if cue.scope == "next" and reached and last <= first_start and not since_choice:
                 break
+            since_choice = False
             reached.append(ref)
             first_start = min(first_start, first)
         elif role == _CUE:
@@ -265,12 +290,19 @@ def _reach_left(
                 break
         elif ref in (_AND, _OR):
             is_list = True
-            if reached and (cue.scope == "next" or _states_something(timeline, k, cues)):
+            is_choice = is_choice or ref == _OR
+            since_choice = since_choice or ref == _OR
+            if reached and ((cue.scope == "next" and ref == _AND) or _states_something(timeline, k, cues)):
                 break
         elif ref == _COMMA:
-            if reached and (not is_list or cue.scope == "next" or _states_something(timeline, k, cues)):
+            if cue.before:  # "opacity, stable versus worse": what stands beside is in the same phrase
                 break
-        elif ref == _COPULA and reached:
+            since_choice = is_choice
+            if reached and (not is_list or (cue.scope == "next" and not is_choice)):
+                break
+            if reached and _states_something(timeline, k, cues):
+                break
+        elif (ref == _COPULA and reached) or (ref == _PART and not reached):
             break
     return reached
 

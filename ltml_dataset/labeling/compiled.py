@@ -49,6 +49,7 @@ class Word(IntEnum):
     COLON = 12
     MILLIMETRE = 13
     CENTIMETRE = 14
+    PART = 15
 
 
 class PhraseEntry(NamedTuple):

@@ -11,6 +11,8 @@ import numpy as np
 from ltml_dataset.splits.problem import Floats, Ints, Problem
 
 _MAX_MOVES = 200_000
+Badness = tuple[int, int, int]
+
 _SWAP_OUT, _SWAP_IN = 48, 256
 """Groups looked at on either side of a swap for one label."""
 
@@ -172,12 +174,12 @@ class Deal:
         """Whether both parts keep a positive of every label they need."""
         return self.keeps_presence(leaving, source, arriving) and self.keeps_presence(arriving, target, leaving)
 
-    def badness(self, weights: Floats) -> tuple[int, int, int]:
-        """Owed labels missing, cells out of tolerance, weighted squared error: less is better, in this order."""
+    def badness(self, weights: Floats) -> Badness:
+        """Owed labels missing, excess over tolerance, weighted squared error: less is better, in this order."""
         missing = int(np.count_nonzero(self.problem.needed & (self.held == 0)))
-        outside = int(np.count_nonzero(self.problem.out_of_tolerance(self.error)))
+        excess = int(self.problem.excess(self.error).sum())
         squares = (int(w) * sum(int(e) ** 2 for e in column) for w, column in zip(weights, self.error.T, strict=True))
-        return missing, outside, sum(squares)
+        return missing, excess, sum(squares)
 
 
 def _cheapest(kinds: Ints, costs: Floats, n: int) -> tuple[Ints, Floats]:

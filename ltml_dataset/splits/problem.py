@@ -71,6 +71,12 @@ class Problem:
         outside: npt.NDArray[np.bool_] = np.abs(deviations) * int(1 / TOLERANCE) > self.limits
         return outside
 
+    def excess(self, deviations: npt.NDArray[np.generic]) -> Ints:
+        """(parts, 1 + labels) how far each cell lies beyond its limit, in thousandths of the limit."""
+        beyond = np.abs(deviations).astype(np.int64) * int(1 / TOLERANCE) - self.limits
+        thousandths: Ints = 1000 * np.maximum(beyond, 0) // self.limits
+        return thousandths
+
 
 def label_weights(problem: Problem) -> Floats:
     """Whole-number weights of size and labels: one over the square of half the tolerance.

@@ -7,7 +7,7 @@ weights that lean on those, and kicks; from several starts, and the best deal se
 
 import numpy as np
 
-from ltml_dataset.splits.deal import Deal
+from ltml_dataset.splits.deal import Badness, Deal
 from ltml_dataset.splits.presence import cover_parts
 from ltml_dataset.splits.problem import Floats, Ints, Problem, label_weights, mix
 
@@ -47,7 +47,7 @@ def deal_groups(problem: Problem, seed: int) -> Ints:
     n_groups = int(problem.copies.sum())
     starts = int(np.clip(min(_START_WORK // len(problem.copies), n_groups // 4), *_STARTS))
     kicks = min(_KICKS // starts, _KICK_WORK // len(problem.copies), n_groups)
-    best: tuple[tuple[int, int, int], Ints] | None = None
+    best: tuple[Badness, Ints] | None = None
     for start in range(starts):
         start_seed = (seed * 1_000_003 + start) % 2**62
         state = Deal(problem, first_deal(problem, start_seed), weights)
@@ -63,7 +63,7 @@ def deal_groups(problem: Problem, seed: int) -> Ints:
     return best[1] if best is not None else first_deal(problem, seed)
 
 
-def _improve(state: Deal, weights: Floats, seed: int, kicks: int) -> tuple[tuple[int, int, int], Ints]:
+def _improve(state: Deal, weights: Floats, seed: int, kicks: int) -> tuple[Badness, Ints]:
     """Swap; lean on labels out of tolerance by doubling their weight; then kick. The best deal seen is kept."""
     state.swap_all()
     best = state.badness(weights), state.deal.copy()
@@ -83,7 +83,7 @@ def _improve(state: Deal, weights: Floats, seed: int, kicks: int) -> tuple[tuple
     return _kick(state, best[0], seed, kicks)
 
 
-def _kick(state: Deal, badness: tuple[int, int, int], seed: int, kicks: int) -> tuple[tuple[int, int, int], Ints]:
+def _kick(state: Deal, badness: Badness, seed: int, kicks: int) -> tuple[Badness, Ints]:
     """Force one group of a label out of tolerance to where it is wanted and mend the rest, again and again."""
     problem = state.problem
     for turn in range(kicks):

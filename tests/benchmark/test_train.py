@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -198,22 +199,38 @@ def test_a_dry_run_tells_the_steps_that_the_run_then_takes(phantom_folder: Path,
 
 
 def run_processes(folder: Path, out: Path, settings: dict, count: int) -> None:
-    """Train in `count` processes started by torchrun."""
+    """Train in `count` processes with the environment that torchrun gives them."""
     code = (
         "import json, sys, torch; from pathlib import Path\n"
         "from ltml_benchmark.config import load_recipe; from ltml_benchmark.train import train\n"
-        "if __name__ == '__main__':\n"
-        "    torch.set_num_threads(1)\n"
-        "    recipe = load_recipe('anr-lla', json.loads(sys.argv[1]))\n"
-        "    train(recipe, Path(sys.argv[2]), Path(sys.argv[3]), device='cpu')\n"
+        "torch.set_num_threads(1)\n"
+        "recipe = load_recipe('anr-lla', json.loads(sys.argv[1]))\n"
+        "train(recipe, Path(sys.argv[2]), Path(sys.argv[3]), device='cpu')\n"
     )
-    script = out.with_suffix(".py")
-    script.write_text(code)
-    launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={count}", "--master-port=0", "--standalone"]
-    command = [sys.executable, *launcher, str(script), json.dumps(settings), str(folder), str(out)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    common = {
+        "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "GROUP_RANK": "0",
+        "TORCHELASTIC_RUN_ID": "test",
+    }  # fmt: skip
+    command = [sys.executable, "-c", code, json.dumps(settings), str(folder), str(out)]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+    try:
+        errors = [process.communicate(timeout=150)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0] * count, errors
 
 
 @pytest.mark.slow

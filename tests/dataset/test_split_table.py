@@ -77,6 +77,21 @@ def test_pixels_labels_and_patients_come_through(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "out").groups == {"head": ["Mass"], "medium": ["No Finding"], "tail": ["Nodule"]}
 
 
+@pytest.mark.filterwarnings("ignore")  # mlcroissant uses what rdflib and pandas deprecate
+def test_croissant_reads_the_pixels(tmp_path: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    pq.write_table(image_table(), tmp_path / "t.parquet")
+    split_table(tmp_path / "t.parquet", tmp_path / "out", TableConfig())
+    dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "out" / "croissant.json"))
+    records = {record["images/image_id"]: record for record in dataset.records("images")}
+    assert len(records) == 40
+    assert records[b"im7.png"]["images/image"].getpixel((0, 0)) == 7
+    assert records[b"im6.png"]["images/labels"] == [0, 1]
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "- column of the image: `png`" in card
+    assert "one image with its encoded bytes in the column `image`" in card
+
+
 def test_equal_input_gives_equal_bytes_and_images_small_row_groups(tmp_path: Path) -> None:
     pq.write_table(image_table(1000), tmp_path / "t.parquet")
     for name in ("a", "b"):
@@ -105,6 +120,18 @@ def test_the_table_of_chexpert(tmp_path: Path) -> None:
     assert manifest.labels == ["No Finding", "Edema", "Fracture"]
     assert (manifest.counts["studies"], sum(s.subjects for s in manifest.splits.values())) == (60, 30)
     assert "-1, left out of training and scoring" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_official_label_file_of_mimic(tmp_path: Path) -> None:
+    lines = ["subject_id,study_id,Atelectasis,Edema"]
+    lines += [f"{10000000 + i // 2},{50000000 + i},{['1.0', '', '-1.0'][i % 3]},0.0" for i in range(12)]
+    (tmp_path / "mimic-cxr-2.0.0-chexpert.csv").write_text("\n".join(lines))
+    table = read_labelled(tmp_path / "mimic-cxr-2.0.0-chexpert.csv")
+    assert table.label_names == ("Atelectasis", "Edema")
+    assert table.image_ids.to_pylist()[:2] == ["50000000", "50000001"]
+    assert table.states[:3].tolist() == [[1, 0], [NOT_MENTIONED, 0], [-1, 0]]
+    assert table.patients is not None
+    assert table.patients.to_pylist()[:3] == ["10000000", "10000000", "10000001"]
 
 
 @pytest.mark.parametrize(
@@ -179,6 +206,8 @@ def test_states_and_policies(tmp_path: Path) -> None:
         ("patient,A\n1,1\n", {"labels": "Aa"}, "no column `Aa` as --labels says; did you mean `A`"),
         ("patient,A\n1,1\n", {"group": "who"}, "no column `who` as --group says"),
         ("patient,A\n1,1\n", {"id_column": "x"}, "no column `x` as --id-column says"),
+        ("patient,A\n1,1\n", {"labels": "A,A"}, "names `A` of .* twice"),
+        ("patient,A\n1,1\n", {"labels": "patient,A"}, "names `patient` of .* for the group"),
         ("patient,A,B\n1,1,7\n", {"labels": "A,B"}, "`B` of .* holds more than 1, 0, -1"),
         ("patient,A\n1,x\n", {}, "no columns of 0 and 1"),
         ("patient,A\n", {}, "has no rows"),
@@ -212,6 +241,27 @@ def test_image_columns_are_checked(tmp_path: Path) -> None:
         split_table(tmp_path / "t.parquet", tmp_path / "out", TableConfig(image_column="gif"))
     done = split_table(tmp_path / "t.parquet", tmp_path / "out", TableConfig(image_column="png"))
     assert done.table.image_column == "png"
+
+
+def test_a_row_without_image_is_named(tmp_path: Path) -> None:
+    table = image_table(20)
+    holes = pa.array([None if i == 11 else png(i) for i in range(20)])
+    pq.write_table(table.set_column(table.column_names.index("png"), "png", holes), tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"row 12 of .* has no image in column `png`"):
+        split_table(tmp_path / "t.parquet", tmp_path / "out", TableConfig())
+    assert [path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".lock")] == []
+
+
+def test_dictionary_columns_are_read_as_what_they_hold(tmp_path: Path) -> None:
+    table = pa.table(
+        {"patient": pa.array(["a", "b", "a"]).dictionary_encode(), "A": pa.array([1, 0, 1]), "B": [0, 0, 1]}
+    )
+    table = table.set_column(1, "A", pa.array(["1", "0", None]).dictionary_encode())
+    pq.write_table(table, tmp_path / "t.parquet")
+    read = read_labelled(tmp_path / "t.parquet")
+    assert read.states.tolist() == [[1, 0], [0, 0], [NOT_MENTIONED, 1]]
+    assert read.patients is not None
+    assert read.patients.to_pylist() == ["a", "b", "a"]
 
 
 def test_images_in_the_form_of_the_hub(tmp_path: Path) -> None:
