@@ -22,7 +22,7 @@ SMALLER = {
     "ltml-build-labels review": ["--summary"],
     "ltml-benchmark demo": ["--help"],
 }
-"""What the test adds, because a page would wait for a reader and a ResNet-50 for a GPU; `demo` has a test of its own."""
+"""What the test adds: a page would wait for a reader, a ResNet-50 for a GPU; `demo` has a test of its own."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("readme")]
 
