@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ltml_dataset.config import Runner
 from ltml_dataset.errors import UserError
 from ltml_dataset.labeling.labeler import Labeler
+from ltml_dataset.progress import progress_bar
 from ltml_dataset.records import Skip
 from ltml_dataset.runners import run
 from ltml_dataset.schema import EVIDENCE_SCHEMA, NO_FINDING, label_schema
@@ -55,7 +56,14 @@ class LabelSummary:
 
 
 def write_labels(
-    source: Source, labeler: Labeler, out: Path, evidence: Path | None, *, runner: Runner, workers: int | None
+    source: Source,
+    labeler: Labeler,
+    out: Path,
+    evidence: Path | None,
+    *,
+    runner: Runner,
+    workers: int | None,
+    show_progress: bool = False,
 ) -> LabelSummary:
     """Label every report of a source, in input order, with memory that does not grow with their number.
 
@@ -74,7 +82,12 @@ def write_labels(
     with ExitStack() as files:
         labels_writer = files.enter_context(_grouped_writer(out, label_schema(labeler.label_names)))
         evidence_writer = files.enter_context(_grouped_writer(evidence, EVIDENCE_SCHEMA)) if evidence else None
-        for labels, mentions, skips in run(work, partitions, runner=runner, workers=workers):
+        total = sum(partition.rows for partition in partitions)
+        advance = files.enter_context(progress_bar("Labeling", total, show=show_progress))
+        for partition, (labels, mentions, skips) in zip(
+            partitions, run(work, partitions, runner=runner, workers=workers), strict=True
+        ):
+            advance(partition.rows)
             labels_writer.write(labels)
             if evidence_writer is not None and mentions is not None:
                 evidence_writer.write(mentions)

@@ -88,10 +88,11 @@ def main() -> None:
             "Splits",
             f"`python scripts/bench_split.py --write`: 7:1:2, {machine()}. A cell is one label, or the size, in one "
             "split; it is out of tolerance when its count is further from the ratio's than 0.1 % of the label's "
-            "images, or than one image if that is more; provably so where no deal of that label's patients alone could be "
-            "nearer (`splits/reach.py`). Missing counts labels of three patients or more. iterative-stratification is "
-            "called twice with `test_size`, as its `train_size` does not do what it says; StratifiedGroupKFold takes "
-            "the combination of labels as class and 10 folds, 7 + 1 + 2.\n\n" + "\n".join(lines),
+            "images, or than one image if that is more; provably so where no deal of that label's patients alone could "
+            "be nearer (`splits/reach.py`). Missing counts labels of three patients or more. "
+            "iterative-stratification is called twice with `test_size`, as its `train_size` does not do what it says; "
+            "StratifiedGroupKFold takes the combination of labels as class and 10 folds, 7 + 1 + 2.\n\n"
+            + "\n".join(lines),
         )
 
 

@@ -1,5 +1,6 @@
 """One process of `benchmark/test_losses_distributed.py`: several processes give what one gives."""
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -20,22 +21,24 @@ CASES = (
 )
 
 
-def joined_batch() -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Logits with ties, labels, image rows and logits of an averaged model for 12 images."""
+def joined_batch(*, with_left_out: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Logits with ties, labels, image rows and logits of an averaged model for 12 images; the first half knows less."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randint(-4, 5, (12, 5), generator=generator).double() / 2
     labels = (torch.rand(12, 5, generator=generator) < 0.2).to(torch.int64)
+    if with_left_out:
+        labels[:6][torch.rand(6, 5, generator=torch.Generator().manual_seed(1)) < 0.6] = -1
     average = torch.randn(12, 5, generator=generator, dtype=torch.float64)
     return logits, labels, torch.randint(0, 30, (12,), generator=generator), average
 
 
 def run(share: slice, gradient_scale: float) -> dict[str, Tensor]:
-    """Values, gradients and state of all cases on a share of the joined batch."""
+    """Values, gradients and state of all cases on a share of the joined batch, once with labels left out."""
     outputs: dict[str, Tensor] = {}
-    for name, formulation in CASES:
+    for (name, formulation), kind in itertools.product((("bce", "paper"), *CASES), ("", " left out")):
         loss = build(name, formulation)
         for epoch in EPOCHS:
-            logits, labels, rows, average = (t[share] for t in joined_batch())
+            logits, labels, rows, average = (t[share] for t in joined_batch(with_left_out=bool(kind)))
             logits.requires_grad_(True)
             extra: dict[str, Tensor] = {}
             if getattr(loss, "uses_indices", False):
@@ -45,9 +48,9 @@ def run(share: slice, gradient_scale: float) -> dict[str, Tensor]:
             value = loss(logits, labels, epoch, **extra)
             value.backward()
             assert logits.grad is not None
-            outputs[f"{name} {formulation} {epoch} value"] = value.detach()
-            outputs[f"{name} {formulation} {epoch} gradient"] = logits.grad * gradient_scale
-        outputs |= {f"{name} {formulation} state {k}": v for k, v in loss.state_dict().items()}
+            outputs[f"{name} {formulation}{kind} {epoch} value"] = value.detach()
+            outputs[f"{name} {formulation}{kind} {epoch} gradient"] = logits.grad * gradient_scale
+        outputs |= {f"{name} {formulation}{kind} state {k}": v for k, v in loss.state_dict().items()}
     return outputs
 
 

@@ -26,7 +26,7 @@ class Batch:
     images: Tensor
     """(B, S, S) uint8."""
     labels: Tensor
-    """(B, C) float32 0/1."""
+    """(B, C) bool; int8 with -1 for left out where the split leaves labels out."""
 
 
 class BatchReader:
@@ -35,9 +35,11 @@ class BatchReader:
     Threads suffice: decoding and copying release the interpreter lock, and nothing has to be pickled.
     """
 
-    def __init__(self, pixels: Pixels, target: NDArray[np.uint8], device: torch.device, workers: int) -> None:
+    def __init__(
+        self, pixels: Pixels, labels: NDArray[np.bool_] | NDArray[np.int8], device: torch.device, workers: int
+    ) -> None:
         self.pixels = pixels
-        self.target = target
+        self.labels = labels
         self.device = device
         self._decoders = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="read")
@@ -63,7 +65,7 @@ class BatchReader:
 
     def _read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], Tensor, Tensor]:
         images = torch.from_numpy(self.pixels.read(rows, self._decoders))
-        labels = torch.from_numpy(self.target[rows])
+        labels = torch.from_numpy(self.labels[rows])
         if self.device.type == "cuda":
             images, labels = images.pin_memory(), labels.pin_memory()
         return rows, images, labels
@@ -73,5 +75,5 @@ class BatchReader:
         return Batch(
             rows=torch.from_numpy(rows),
             images=images.to(self.device, non_blocking=True),
-            labels=labels.to(self.device, non_blocking=True).float(),
+            labels=labels.to(self.device, non_blocking=True),
         )

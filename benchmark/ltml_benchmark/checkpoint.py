@@ -12,8 +12,16 @@ from ltml_benchmark.errors import UserError
 from ltml_benchmark.runrecord import is_finished
 
 STATE_FILE = "state.pt"
-FREE_SETTINGS = {"workers", "log_every", "checkpoint_every", "loggers", "description", "eval_batch_size"}
-"""Settings that a resumed run may change, because they do not change its result."""
+FREE_SETTINGS = {
+    "workers",
+    "log_every",
+    "checkpoint_every",
+    "loggers",
+    "description",
+    "eval_batch_size",
+    "verified_only",
+}
+"""Settings that a resumed run may change, because they do not change what is learned."""
 
 
 def state_to_resume(out: Path, resume: str | None) -> Path | None:

@@ -34,6 +34,7 @@ def run(
     images: Path | None = None,
     resume: str | None = None,
     seeds: int = 1,
+    verified_only: bool = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     devices: int = 1,
     dry_run: bool = False,
@@ -58,6 +59,9 @@ def run(
         `auto` goes on with what is in --out and skips finished runs; a path names a state.pt.
     seeds:
         Number of runs with consecutive seeds.
+    verified_only:
+        Score only those test labels that a person verified (data built with --gold or --reviewed); epochs and
+        thresholds are still chosen on all validation labels.
     device:
         Where to train; `auto` takes a GPU where there is one.
     devices:
@@ -68,6 +72,8 @@ def run(
     from ltml_benchmark.launch import describe, is_first_process, run_recipe
 
     settings = overrides.model_dump(exclude_unset=True) if overrides is not None else {}
+    if verified_only:
+        settings["verified_only"] = True
     if dry_run:
         print(describe(recipe, settings, data, images))
         return
@@ -143,6 +149,7 @@ def score(
     name: str | None = None,
     split: Literal["test", "validation", "train"] = "test",
     replicates: int = 1000,
+    verified_only: bool = False,
 ) -> None:
     """Score anybody's predictions: `image_id` and one column of probabilities per class.
 
@@ -160,12 +167,14 @@ def score(
         Images to score. Predictions of the whole validation split add thresholds chosen there.
     replicates:
         Bootstrap replicates over patients for the intervals; 0: none.
+    verified_only:
+        Count only labels that a person verified (data built with --gold or --reviewed).
     """
     from ltml_benchmark.report.console import metrics_table, show
     from ltml_benchmark.scored import score as score_predictions
     from ltml_benchmark.scored import write_scored
 
-    content = score_predictions(predictions, data, split, replicates)
+    content = score_predictions(predictions, data, split, replicates, verified_only)
     if out is not None:
         write_scored(out, content, predictions, data, name or predictions.stem)
     show(metrics_table(content))
@@ -199,7 +208,9 @@ def table(
 
 
 @app.command
-def compare(run_a: Path, run_b: Path, *, data: Path | None = None, replicates: int = 1000) -> None:
+def compare(
+    run_a: Path, run_b: Path, *, data: Path | None = None, replicates: int = 1000, verified_only: bool = False
+) -> None:
     """Paired bootstrap of two runs over test patients: what B gains over A, per class and group.
 
     Parameters
@@ -212,13 +223,15 @@ def compare(run_a: Path, run_b: Path, *, data: Path | None = None, replicates: i
         Data set with the test labels; where run A was trained by default.
     replicates:
         Bootstrap replicates.
+    verified_only:
+        Count only labels that a person verified (data built with --gold or --reviewed).
     """
     from ltml_benchmark.report.console import comparison_table, show
     from ltml_benchmark.report.runs import read_runs
     from ltml_benchmark.scored import compare_runs
 
     (a,), (b,) = read_runs([run_a]), read_runs([run_b])
-    show(comparison_table(compare_runs(a, b, data, replicates)))
+    show(comparison_table(compare_runs(a, b, data, replicates, verified_only)))
 
 
 @app.command

@@ -163,6 +163,8 @@ class Recipe(Section):
     """Decay per step of a moving average of weights and buffers that is then scored and saved; 0: none."""
     select: Literal["bacc", "auc", "ap", "last"] = "bacc"
     """Validation metric (Total) that chooses the epoch; `last` keeps the last one."""
+    verified_only: bool = False
+    """Score only those test labels that a person verified; training and validation use all known ones."""
     bootstrap: int = Field(200, ge=0)
     """Patient-clustered bootstrap replicates of the test scores for the intervals; 0: none."""
     checkpoint_every: int = Field(500, ge=1)

@@ -28,16 +28,31 @@ class Split:
     subject: NDArray[np.int64]
     """(N,) code of the patient; rows of one patient share it within the split."""
     target: NDArray[np.uint8]
-    """(N, C) 0/1."""
+    """(N, C) 0/1, 0 where the label is left out."""
     image_path: pa.ChunkedArray | None
     """(N,) path under the image root, where the folder has the column."""
     shards: tuple[Path, ...]
     """Files the rows came from, for the `image` column."""
     kept: NDArray[np.int64] | None = None
     """Rows of the files that remain when some were dropped; None keeps all."""
+    known: NDArray[np.bool_] | None = None
+    """(N, C) False where a label is left out of training and scoring; None where none is."""
+    only_verified: bool = False
+    """Whether labels that no person verified are left out."""
 
     def __len__(self) -> int:
         return len(self.target)
+
+    @property
+    def labels(self) -> NDArray[np.bool_] | NDArray[np.int8]:
+        """(N, C) as losses and metrics take them: bool, or int8 with -1 for what is left out where something is."""
+        if self.known is None:
+            return self.target.view(np.bool_)
+        return np.where(self.known, self.target.view(np.int8), np.int8(-1))
+
+    def rows_with_labels(self) -> NDArray[np.int64]:
+        """Rows with a known label in any class."""
+        return np.arange(len(self)) if self.known is None else np.flatnonzero(self.known.any(axis=1))
 
     def take(self, rows: NDArray[np.int64]) -> "Split":
         """The same split with these rows only."""
@@ -49,6 +64,7 @@ class Split:
             target=self.target[rows],
             image_path=None if self.image_path is None else self.image_path.take(rows),
             kept=kept,
+            known=None if self.known is None else self.known[rows],
         )
 
 
@@ -64,15 +80,19 @@ class Folder:
     manifest_sha256: str
     splits: dict[str, Split]
 
-    def class_counts(self, over: str) -> tuple[NDArray[np.int64], int]:
-        """Positives per class and number of images, over `train` or `all` splits.
+    def class_counts(self, over: str) -> tuple[NDArray[np.int64], int | NDArray[np.int64]]:
+        """Positives per class and number of images, over `train` or `all` splits; known labels only.
 
         Returns:
-            (C,) int64 and N.
+            (C,) int64, and N, or (C,) images whose label is known where that is not all of them.
         """
         chosen = [self.splits["train"]] if over == "train" else list(self.splits.values())
         counts = np.sum([split.target.sum(axis=0, dtype=np.int64) for split in chosen], axis=0)
-        return np.asarray(counts, dtype=np.int64), sum(len(split) for split in chosen)
+        n_images = sum(len(split) for split in chosen)
+        left_out = [len(split) - split.known.sum(axis=0) for split in chosen if split.known is not None]
+        if not left_out:
+            return np.asarray(counts, dtype=np.int64), n_images
+        return np.asarray(counts, dtype=np.int64), np.asarray(n_images - np.sum(left_out, axis=0), dtype=np.int64)
 
 
 def open_folder(path: Path, splits: Iterable[str] = SPLITS) -> Folder:
@@ -119,22 +139,50 @@ def _read_split(path: Path, name: str, labels: tuple[str, ...]) -> Split:
     if subject.null_count:  # a row without a patient is its own patient
         subject = pa.chunked_array([pa.array(np.arange(table.num_rows))])
     codes = subject.combine_chunks().dictionary_encode()
-    target = table["target"].combine_chunks()
-    values = target.flatten()
-    if values.null_count or len(values) != table.num_rows * len(labels):
-        raise UserError(f"`target` in {shards[0].name} is not {len(labels)} values a row; build the folder again.")
-    matrix = values.to_numpy(zero_copy_only=False).reshape(table.num_rows, len(labels)).astype(np.uint8)
-    if matrix.max(initial=0) > 1:
-        raise UserError(f"`target` in {shards[0].name} holds values other than 0 and 1; build the folder again.")
+    matrix = _matrix(table["target"], "target", shards[0], len(labels))
+    if matrix.max(initial=0) > 1 or matrix.min(initial=0) < -1:
+        raise UserError(f"`target` in {shards[0].name} holds values other than 1, 0 and -1; build the folder again.")
+    known = matrix >= 0 if matrix.min(initial=0) < 0 else None
     paths = table["image_path"] if "image_path" in table.column_names else None
     return Split(
         name=name,
         image_id=table["image_id"].cast(pa.string()),
         subject=codes.indices.to_numpy().astype(np.int64),
-        target=np.ascontiguousarray(matrix),
+        target=(matrix > 0).view(np.uint8),
         image_path=None if paths is None or paths.null_count == len(paths) else paths.cast(pa.string()),
         shards=shards,
+        known=known,
     )
+
+
+def only_verified(split: Split) -> Split:
+    """The split with every label left out that no person verified (column `verified`, 1 where one did).
+
+    Raises:
+        UserError: The data set has no such column, or nothing in this split is verified.
+    """
+    where = split.shards[0].parent.parent
+    if not all("verified" in pq.read_schema(shard).names for shard in split.shards):
+        raise UserError(f"{where} does not say which labels were verified; build it with --gold or --reviewed.")
+    column = pa.concat_tables([pq.read_table(shard, columns=["verified"]) for shard in split.shards])["verified"]
+    is_verified = _matrix(column, "verified", split.shards[0], split.target.shape[1]) == 1
+    if split.kept is not None:
+        is_verified = is_verified[split.kept]
+    known = is_verified if split.known is None else is_verified & split.known
+    if not known.any():
+        raise UserError(
+            f"No label of the split {split.name} in {where} is verified; review some of its studies and build it with "
+            "--reviewed (or with --gold and --official-split, which puts the gold labels into test)."
+        )
+    return replace(split, target=np.where(known, split.target, np.uint8(0)), known=known, only_verified=True)
+
+
+def _matrix(column: pa.ChunkedArray, name: str, shard: Path, n_labels: int) -> NDArray[np.int64]:
+    """The integers of a list column as (N, C)."""
+    values = column.combine_chunks().flatten()
+    if values.null_count or len(values) != len(column) * n_labels:
+        raise UserError(f"`{name}` in {shard.name} is not {n_labels} values a row; build the folder again.")
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), n_labels)
 
 
 def _read_shard(shard: Path, labels: tuple[str, ...]) -> pa.Table:

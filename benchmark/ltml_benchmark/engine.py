@@ -79,7 +79,7 @@ def predict(fabric: Fabric, model: nn.Module, pixels: Pixels, split: Split, reci
     was_training = model.training
     model.eval()
     parts: list[Tensor] = []
-    with BatchReader(pixels, split.target, fabric.device, recipe.workers) as reader:
+    with BatchReader(pixels, split.labels, fabric.device, recipe.workers) as reader:
         for batch in reader.batches(mine[start : start + size] for start in range(0, len(mine), size)):
             views = evaluation_view(batch.images, recipe.transforms)
             if recipe.channels_last:

@@ -108,6 +108,9 @@ def data_summary(folder: Folder, images: Path | None) -> str:
     rows = ", ".join(f"{name} {len(split)}" for name, split in folder.splits.items())
     lines = [f"# data {folder.path}: {rows}; manifest {folder.manifest_sha256[:12]}"]
     lines.append(f"# pixels from {images if images is not None else 'the image column'}")
+    left_out = {name: int((~split.known).sum()) for name, split in folder.splits.items() if split.known is not None}
+    if left_out:
+        lines.append(f"# labels left out: {', '.join(f'{name} {count}' for name, count in left_out.items())}")
     for group in GROUPS:
         names = [f"{folder.labels[place]} ({counts[place]})" for place in folder.groups[group]]
         lines.append(f"# {group} ({len(names)}): {', '.join(names) or 'no class'}")

@@ -28,7 +28,7 @@ class ClassAwareSampler(Sampler[int]):
     batches of one step together are the batch one process would have drawn.
 
     Args:
-        labels: (N, C) 0/1.
+        labels: (N, C) 0/1; a label that is left out (-1) is no positive.
         seed: Seed of all permutations.
         reduce: Divisor of the epoch length.
         samples_per_class: Images per visit of a class.

@@ -12,13 +12,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ltml_benchmark.data import open_folder
+from ltml_benchmark.data import only_verified, open_folder
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.metrics import Difference, best_thresholds, compare, evaluate
 from ltml_benchmark.report.runs import RunResult
 from ltml_benchmark.runfiles import code_version, write_json
 from ltml_benchmark.runrecord import RUN_FORMAT, data_facts, now
-from ltml_benchmark.scoring import Scores, metrics_content
+from ltml_benchmark.scoring import Scores, counted, metrics_content
 
 PREDICTIONS_FILE = "predictions.parquet"
 
@@ -74,23 +74,34 @@ def scores_for(table: pa.Table, image_id: pa.ChunkedArray, labels: Sequence[str]
     return scores, place.null_count
 
 
-def score(predictions: Path, data: Path, split: str = "test", replicates: int = 1000) -> dict[str, Any]:
+def score(
+    predictions: Path, data: Path, split: str = "test", replicates: int = 1000, verified_only: bool = False
+) -> dict[str, Any]:
     """Score anybody's predictions on a split.
 
-    Where the file also covers the whole validation split, thresholds that were best there are applied
-    beside 0.5.
+    Where the file also covers the whole validation split, thresholds that were best there (on all its known labels) are
+    applied beside 0.5.
+
+    Args:
+        predictions: File or run folder.
+        data: Data set.
+        split: Split to score.
+        replicates: Bootstrap replicates over patients; 0: none.
+        verified_only: Count only labels that a person verified.
 
     Returns:
         Content of `metrics.json`.
 
     Raises:
-        UserError: Unreadable predictions, or images of the split without a prediction.
+        UserError: Unreadable predictions, images with a label that counts but no prediction, or nothing verified.
     """
     folder = open_folder(data)
     if split not in folder.splits:
         raise UserError(f"There is no split `{split}`; choose {', '.join(folder.splits)}.")
     table = read_predictions(predictions, folder.labels)
-    chosen = folder.splits[split]
+    chosen = only_verified(folder.splits[split]) if verified_only else folder.splits[split]
+    if verified_only:
+        chosen = chosen.take(chosen.rows_with_labels())
     scores, absent = scores_for(table, chosen.image_id, folder.labels)
     if absent:
         raise UserError(
@@ -100,7 +111,7 @@ def score(predictions: Path, data: Path, split: str = "test", replicates: int = 
     if split != "validation":
         validation = folder.splits["validation"]
         validation_scores, lacking = scores_for(table, validation.image_id, folder.labels)
-        thresholds = best_thresholds(validation_scores, validation.target) if not lacking else None
+        thresholds = best_thresholds(validation_scores, validation.labels) if not lacking else None
     return metrics_content(scores, chosen, folder, thresholds, replicates)
 
 
@@ -138,9 +149,12 @@ class Comparison:
     """Metric to (C,) differences, in the metric's own unit."""
     images: int
     patients: int
+    only_verified: bool = False
 
 
-def compare_runs(a: RunResult, b: RunResult, data: Path | None = None, replicates: int = 1000) -> Comparison:
+def compare_runs(
+    a: RunResult, b: RunResult, data: Path | None = None, replicates: int = 1000, verified_only: bool = False
+) -> Comparison:
     """Compare two runs on the test images of their common data set.
 
     Args:
@@ -148,9 +162,10 @@ def compare_runs(a: RunResult, b: RunResult, data: Path | None = None, replicate
         b: Compared with it.
         data: The data set; by default where run A was trained.
         replicates: Bootstrap replicates over patients.
+        verified_only: Count only labels that a person verified.
 
     Raises:
-        UserError: The data set is gone, or the runs were scored on different ones.
+        UserError: The data set is gone, nothing in it is verified, or the runs were scored on different ones.
     """
     where = data or Path(a.manifest["data"]["path"])
     folder = open_folder(where)
@@ -161,6 +176,9 @@ def compare_runs(a: RunResult, b: RunResult, data: Path | None = None, replicate
                     f"{run.path} was scored on another data set than {where}; name the one to use with --data."
                 )
     split = folder.splits["test"]
+    if verified_only:
+        split = only_verified(split)
+        split = split.take(split.rows_with_labels())
     scores = []
     for run in (a, b):
         values, absent = scores_for(read_predictions(run.path, folder.labels), split.image_id, folder.labels)
@@ -168,7 +186,10 @@ def compare_runs(a: RunResult, b: RunResult, data: Path | None = None, replicate
             raise UserError(f"{absent} of {len(split)} test images of {where} have no prediction in {run.path}.")
         scores.append(values)
     scores_a, scores_b = scores
-    difference = compare(scores_a, scores_b, split.target, split.subject, replicates, groups=folder.groups)
-    first, second = (evaluate(values, split.target, folder.groups) for values in scores)
+    difference = compare(scores_a, scores_b, split.labels, split.subject, replicates, groups=folder.groups)
+    first, second = (evaluate(values, split.labels, folder.groups) for values in scores)
     point = {metric: getattr(second, metric) - getattr(first, metric) for metric in ("bacc", "auc", "ap")}
-    return Comparison((a.name, b.name), folder.labels, difference, point, len(split), len(np.unique(split.subject)))
+    about = counted(split)
+    return Comparison(
+        (a.name, b.name), folder.labels, difference, point, about["images"], about["patients"], split.only_verified
+    )

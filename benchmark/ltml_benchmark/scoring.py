@@ -21,7 +21,7 @@ def evaluate_split(
     scores: Scores, split: Split, folder: Folder, threshold: float | NDArray[np.float64] = THRESHOLD
 ) -> Evaluation:
     """Metrics of (N, C) probabilities against the split's labels."""
-    return evaluate(scores, split.target, folder.groups, threshold)
+    return evaluate(scores, split.labels, folder.groups, threshold)
 
 
 def selection_value(result: Evaluation, select: str, epoch: int) -> float:
@@ -53,15 +53,15 @@ def metrics_content(
         seed: Seed of the bootstrap.
 
     Returns:
-        Content of `metrics.json`; undefined values are NaN or None.
+        Content of `metrics.json`; undefined values are NaN or None. `images` of a class is the number
+        of its labels that counted.
     """
     names = list(folder.labels)
     result = evaluate_split(scores, split, folder)
     content: dict[str, Any] = {
         "format": METRICS_FORMAT,
         "split": split.name,
-        "images": len(split),
-        "patients": len(np.unique(split.subject)),
+        **counted(split),
         "data": folder.manifest_sha256,
         "labels": names,
         "threshold": THRESHOLD,
@@ -77,9 +77,20 @@ def metrics_content(
     return content
 
 
+def counted(split: Split) -> dict[str, Any]:
+    """What is scored: images and patients with a label that counts, which labels count, how many are left out."""
+    subject = split.subject[split.rows_with_labels()]
+    return {
+        "images": len(subject),
+        "patients": len(np.unique(subject)),
+        "labels_counted": "verified" if split.only_verified else "known",
+        "labels_left_out": 0 if split.known is None else int(split.known.size - np.count_nonzero(split.known)),
+    }
+
+
 def _reliability(result: Evaluation, scores: Scores, split: Split) -> list[dict[str, Any]]:
     """For each class its calibration and the 95 % interval of the posterior of its BACC (Brodersen et al., 2010)."""
-    calibrated, posterior = calibration(scores, split.target), bacc_posterior(result.confusion, LEVEL)
+    calibrated, posterior = calibration(scores, split.labels), bacc_posterior(result.confusion, LEVEL)
     rows = zip(calibrated.ece, calibrated.brier, posterior.low, posterior.high, strict=True)
     return [
         {"ece": float(ece), "brier": float(brier), "bacc_posterior": [float(low), float(high)]}
@@ -88,7 +99,7 @@ def _reliability(result: Evaluation, scores: Scores, split: Split) -> list[dict[
 
 
 def _intervals(scores: Scores, split: Split, folder: Folder, replicates: int, seed: int) -> Mapping[str, Any]:
-    drawn = bootstrap(scores, split.target, split.subject, replicates, groups=folder.groups, level=LEVEL, seed=seed)
+    drawn = bootstrap(scores, split.labels, split.subject, replicates, groups=folder.groups, level=LEVEL, seed=seed)
     by_class = {metric: drawn.by_class(metric) for metric in BOOTSTRAPPED}
     return {
         "level": LEVEL,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ltml_benchmark.batches import Batch, BatchReader
 from ltml_benchmark.checkpoint import load_state, save_state, state_to_resume
 from ltml_benchmark.config import Recipe
-from ltml_benchmark.data import Folder, Split, open_folder
+from ltml_benchmark.data import Folder, Split, only_verified, open_folder
 from ltml_benchmark.engine import device_name, predict, start_fabric
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.logs import Logger, Meter, make_loggers
@@ -127,6 +127,8 @@ def set_up(
     state_path = state_to_resume(out, resume)
     recipe = recipe.model_copy(update={"model": resolved(recipe.model)})
     folder = open_folder(data)
+    if recipe.verified_only:
+        only_verified(folder.splits["test"])  # says now what would be missing at the end
     size = recipe.data.decode_size
     train_pixels, train_split = open_pixels(folder.splits["train"], images, size, recipe.data.missing_images)
     validation = open_pixels(folder.splits["validation"], images, size, recipe.data.missing_images)
@@ -180,7 +182,7 @@ def set_up(
     )  # fmt: skip
 
 
-def loss_for(recipe: Recipe, counts: NDArray[np.int64], n_images: int, n_rows: int) -> nn.Module:
+def loss_for(recipe: Recipe, counts: NDArray[np.int64], n_images: int | NDArray[np.int64], n_rows: int) -> nn.Module:
     """The recipe's loss; one with a memory gets a row for every training image."""
     name, formulation, parameters = recipe.loss.name, recipe.loss.formulation, dict(recipe.loss.parameters)
     if "n_samples" in loss_parameters(name, formulation):
@@ -214,7 +216,7 @@ def fit(run: Run) -> None:
     """Train from where `progress` stands to the last step, validating after every epoch."""
     recipe, progress, fabric = run.recipe, run.progress, run.fabric
     pixels, split = run.train
-    with BatchReader(pixels, split.target, fabric.device, recipe.workers) as reader:
+    with BatchReader(pixels, split.labels, fabric.device, recipe.workers) as reader:
         while progress.step < run.total_steps:
             epoch = progress.step // run.steps_per_epoch
             last = min((epoch + 1) * run.steps_per_epoch, run.total_steps)
@@ -333,8 +335,9 @@ def save(run: Run, images: Path | None) -> None:
     parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
     write_predictions(run.out / "predictions.parquet", run.folder.labels, parts)
     (validation, validation_scores), (test_split, test_scores) = scored
-    thresholds = best_thresholds(validation_scores, validation.target)
-    metrics = metrics_content(test_scores, test_split, run.folder, thresholds, run.recipe.bootstrap)
+    counted = only_verified(test_split) if run.recipe.verified_only else test_split
+    thresholds = best_thresholds(validation_scores, validation.labels)
+    metrics = metrics_content(test_scores, counted, run.folder, thresholds, run.recipe.bootstrap)
     shown = run.progress.step * run.recipe.batch_size
     facts = {
         **asdict(run.progress),

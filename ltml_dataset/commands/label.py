@@ -91,7 +91,7 @@ def label(
         spacy_model=spacy_model,
         section_overrides=load_overrides(section_overrides) if section_overrides else None,
     )
-    summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers)
+    summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers, show_progress=not json)
     if json:
         _print_json(summary, labeler.fingerprint, out, evidence)
     else:
@@ -170,6 +170,8 @@ def _print_explanation(report: str, mentions: "list[Mention]", states: dict[str,
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console = Console(highlight=False, soft_wrap=True, width=180)
     console.print(_coloured(report, mentions))
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("label", "state", "text", "cue", "rule", "section"):

@@ -3,6 +3,7 @@
 Equal input gives equal bytes: no date, no version, fixed ids inside the SVG.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,10 +238,11 @@ def _name_ticks(axes: "Axes", names: Sequence[str], *, axis: str) -> None:
     extent = axes.get_window_extent()
     points = 0.95 * (extent.width if axis == "x" else extent.height) * 72 / axes.figure.dpi
     size = min(7.0, points / max(len(names), 1))
+    plain = [" ".join(name.split()).replace("$", r"\$") for name in names]  # a dollar sign would start a formula
     if axis == "x":
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+        axes.set_xticks(range(len(plain)), plain, rotation=90, fontsize=size)
     else:
-        axes.set_yticks(range(len(names)), names, fontsize=size)
+        axes.set_yticks(range(len(plain)), plain, fontsize=size)
 
 
 def _save(figure: "Figure", stem: Path) -> list[Path]:
@@ -248,7 +250,10 @@ def _save(figure: "Figure", stem: Path) -> list[Path]:
     from matplotlib import rc_context
 
     paths = []
-    with rc_context(_STYLE), writing(stem):
+    with rc_context(_STYLE), writing(stem), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from font"
+        )  # boxes in the PNG; the SVG has the name
         stem.parent.mkdir(parents=True, exist_ok=True)
         for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
             path = stem.with_suffix(f".{kind}")

@@ -12,6 +12,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +116,7 @@ class DecisionLog:
         self._read_to = 0
         self._judgements: dict[tuple[str, Role, str], Judgement] = {}
         self._keys_of: dict[str, dict[tuple[str, Role, str], None]] = {}
+        self._closed: dict[tuple[str, Role], set[str]] = {}
         self._lock = threading.Lock()
 
     def append(
@@ -173,6 +175,10 @@ class DecisionLog:
         """All judgements, in the order in which their first event was written."""
         return list(self._judgements.values())
 
+    def closed(self, reader: str, role: Role) -> AbstractSet[str]:
+        """Studies that a reader has finished or skipped in a role."""
+        return self._closed.get((reader, role), frozenset())
+
     def readings(self, study: str) -> list[Judgement]:
         """Finished judgements of one study, by whoever made them."""
         keys = self._keys_of.get(study, ())
@@ -188,7 +194,13 @@ class DecisionLog:
         self._read_to += len(whole)
         for event in parse_events(whole.decode("utf-8", "replace").splitlines()):
             apply_event(self._judgements, event)
-            self._keys_of.setdefault(event.study, {})[(event.reader, event.role, event.study)] = None
+            key = (event.reader, event.role, event.study)
+            self._keys_of.setdefault(event.study, {})[key] = None
+            closed = self._closed.setdefault((event.reader, event.role), set())
+            if self._judgements[key].is_done or self._judgements[key].is_skipped:
+                closed.add(event.study)
+            else:
+                closed.discard(event.study)
 
 
 def append_line(path: Path, line: str) -> None:

@@ -53,6 +53,7 @@ class Desk:
         log.refresh()
         self._in_question = disagreements(log.judgements(), folder.labels) if role == "adjudicator" else {}
         self.items: list[QueueItem] = [item for item in queue.items if self._is_mine(item, filters or Filters())]
+        self._studies = frozenset(item.study for item in self.items)
         self.position = -1
         self._shown_at = time.monotonic()
         self._done: list[tuple[int, Event]] = []
@@ -70,7 +71,7 @@ class Desk:
 
     def n_finished(self) -> int:
         """Studies of this queue that the reader has finished or skipped."""
-        return sum(self._is_closed(item) for item in self.items)
+        return len(self._studies & self.log.closed(self.reader, self.role))
 
     def rows(self) -> list[LabelRow]:
         """The label panel of the study on screen."""
@@ -193,8 +194,7 @@ class Desk:
         self.position = len(self.items)
 
     def _is_closed(self, item: QueueItem) -> bool:
-        judgement = self.log.judgement(self.reader, self.role, item.study)
-        return judgement.is_done or judgement.is_skipped
+        return item.study in self.log.closed(self.reader, self.role)
 
     def _is_mine(self, item: QueueItem, filters: Filters) -> bool:
         if self.role == "second" and not self._other_readers(item.study):

@@ -38,8 +38,8 @@ class ReadingPage:
             ui.button(icon="contrast", on_click=self._toggle_dark).props('dense flat round aria-label="Light or dark"')
         with ui.element("main").classes("desk"):
             with ui.element("div").classes("left"):
-                self.images = ui.html("", sanitize=False).classes("images")
                 self.report = ui.html("", sanitize=False, tag="article").classes("report").props('aria-label="Report"')
+                self.images = ui.html("", sanitize=False).classes("images")
             with ui.element("div").classes("right"):
                 self.panel = ui.html("", sanitize=False).classes("panel").props('id="panel" aria-label="Labels"')
                 self.note = ui.textarea("Note (t)").classes("note").props("autogrow dense outlined")

@@ -15,6 +15,9 @@ STATES: tuple[tuple[State, str, str, str], ...] = (
 )
 """Code, CSS class, key, and word of every state, in the order of the buttons."""
 
+GROUPS = ("head", "medium", "tail")
+"""Groups that come first, in this order."""
+
 _CLASS = {code: name for code, name, _, _ in STATES}
 _WORD = {code: word for code, _, _, word in STATES}
 
@@ -110,13 +113,14 @@ def _mark(piece: str, covering: Sequence[Mark], *, is_first: bool) -> str:
 
 
 def panel_html(rows: Sequence[LabelRow]) -> str:
-    """The label panel: groups in order of first appearance, a radio group of four states for every label."""
-    groups: dict[str, list[LabelRow]] = {}
+    """The label panel: head, medium, tail, then the rest; a radio group of four states for every label."""
+    groups: dict[str, list[LabelRow]] = {name: [] for name in GROUPS}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
     return "".join(
         f'<section aria-label="{escape(group)} labels"><h3>{escape(group)}</h3>{"".join(map(_row, members))}</section>'
         for group, members in groups.items()
+        if members
     )
 
 
@@ -139,5 +143,6 @@ def _row(row: LabelRow) -> str:
         f' data-label="{escape(row.name)}" data-machine="{_CLASS[row.machine]}"'
         f' aria-label="{escape(row.name)}, machine says {machine}">'
         f'<span class="machine {_CLASS[row.machine]}" title="Machine: {machine}"></span>'
-        f'<span class="name">{escape(row.name)}</span>{others}<span class="states">{buttons}</span></div>'
+        f'<span class="name">{escape(row.name)}</span><span class="others">{others}</span>'
+        f'<span class="states">{buttons}</span></div>'
     )

@@ -52,13 +52,22 @@ class LabelledTable:
     image_column: str | None
 
     def images(self) -> Iterator[tuple[int, pa.Array]]:
-        """Encoded images (binary) with the row of the first, some hundred at a time."""
+        """Encoded images (binary) with the row of the first, some hundred at a time.
+
+        Raises:
+            UserError: A row has none.
+        """
         if self.image_column is None:
             return
         row = 0
         for batch in pq.ParquetFile(self.path).iter_batches(_ROWS, columns=[self.image_column]):
             column = batch.column(0)
-            pixels = column.field("bytes") if pa.types.is_struct(column.type) else column
+            pixels = pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+            if pixels.null_count:
+                missing = row + pc.index(pixels.is_null(), True).as_py() + 1
+                raise UserError(
+                    f"row {missing} of `{self.path}` has no image in column `{self.image_column}`; leave such rows out."
+                )
             yield row, pixels.cast(pa.binary())
             row += batch.num_rows
 
@@ -86,6 +95,9 @@ def read_labelled(
     if not path.is_file():
         raise UserError(f"`{path}` was not found; expected a labelled table (.parquet, .csv, .csv.gz or .jsonl).")
     table, image_column = _read(path, image_column)
+    plain = {name: column.cast(column.type.value_type) for name, column in _dictionaries(table)}
+    for name, column in plain.items():
+        table = table.set_column(table.column_names.index(name), name, column)
     if table.num_rows == 0:
         raise UserError(f"`{path}` has no rows; expected one per image.")
     named = zip(table.column_names, table.columns, strict=True)
@@ -115,6 +127,12 @@ def read_labelled(
         paths=_text(table[columns.path]) if columns.path else missing,
         image_column=image_column,
     )
+
+
+def _dictionaries(table: pa.Table) -> list[tuple[str, pa.ChunkedArray]]:
+    """Dictionary-encoded columns."""
+    named = zip(table.column_names, table.columns, strict=True)
+    return [(name, column) for name, column in named if pa.types.is_dictionary(column.type)]
 
 
 def _read(path: Path, image_column: str | None) -> tuple[pa.Table, str | None]:

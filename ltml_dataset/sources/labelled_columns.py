@@ -79,6 +79,10 @@ def choose_labelled_columns(
     chosen = list(labels) if labels else []
     for name in chosen:
         _check(path, names, name, "--labels")
+        if chosen.count(name) > 1 or name in taken:
+            raise UserError(
+                f"--labels names `{name}` of `{path}` twice, or for the group, the id or the image as well."
+            )
     can_be_labels = set(states)
     listed = None
     if not chosen:

@@ -101,9 +101,12 @@ def group_codes(groups: npt.ArrayLike | pa.Array | pa.ChunkedArray | None, n_row
     """(N,) rank of each row's group among the sorted groups."""
     if groups is None:
         return np.arange(n_rows, dtype=np.int64)
-    column = groups if isinstance(groups, pa.Array | pa.ChunkedArray) else pa.array(np.asarray(groups))
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+    if isinstance(groups, pa.Array):
+        column = groups
+    elif isinstance(groups, pa.ChunkedArray):
+        column = groups.combine_chunks()
+    else:
+        column = pa.array(np.asarray(groups), from_pandas=True)
     if len(column) != n_rows:
         raise ValueError(f"groups must have one entry per row, got {len(column)} for {n_rows} rows")
     if column.null_count:

@@ -14,8 +14,8 @@ from ltml_dataset.splits.problem import Floats, Ints, Problem, label_weights, mi
 _GUIDED_ROUNDS = 8
 _EXCHANGE_UP_TO = 400
 """Kinds up to which any two groups are tried for a swap."""
-_START_WORK = 4_000
-_STARTS = (4, 24)
+_START_WORK = 16_000
+_STARTS = (4, 40)
 _KICKS = 600
 _KICK_WORK = 8_000_000
 

@@ -6,7 +6,7 @@ _MARK = re.compile(
     r"""
       [.!?](?<![.!?][.!?])[.!?]*+["')\]]*+\s+     # a stop and a blank: most sentences
     | [.](?=[A-Z][a-z])                           # perhaps a stop that lost its blank
-    | \n                                          # a line end: a boundary if the line was cut short
+    | \n(?![^\S\n]*[a-z])                         # a line end, unless the line is wrapped: perhaps a boundary
     """,
     re.VERBOSE,
 )
@@ -57,8 +57,6 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
             continue
         before = text[left - 1] if left > start else " "
         if text[left] == "\n":
-            if right < stop and text[right].islower():  # a wrapped line
-                continue
             line = _LINE_START.match(text, right, stop)
             if line is None or line.lastindex is None:  # the last line end of the section
                 continue
@@ -82,7 +80,11 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
                 continue
         elif before in _ABBREVIATION_ENDS and _ABBREVIATION.search(text, max(begin, left - _MAX_ABBREVIATION), left):
             continue
-        _append(sentences, text, begin, right)
+        sentence = text[begin:right].rstrip()
+        if sentence and len(sentence) <= MAX_SENTENCE and not sentence[0].isspace():
+            sentences.append((begin, sentence))
+        else:
+            _append(sentences, text, begin, right)
         begin = right
     if begin < stop:
         _append(sentences, text, begin, stop)

@@ -206,6 +206,8 @@ def test_states_and_policies(tmp_path: Path) -> None:
         ("patient,A\n1,1\n", {"labels": "Aa"}, "no column `Aa` as --labels says; did you mean `A`"),
         ("patient,A\n1,1\n", {"group": "who"}, "no column `who` as --group says"),
         ("patient,A\n1,1\n", {"id_column": "x"}, "no column `x` as --id-column says"),
+        ("patient,A\n1,1\n", {"labels": "A,A"}, "names `A` of .* twice"),
+        ("patient,A\n1,1\n", {"labels": "patient,A"}, "names `patient` of .* for the group"),
         ("patient,A,B\n1,1,7\n", {"labels": "A,B"}, "`B` of .* holds more than 1, 0, -1"),
         ("patient,A\n1,x\n", {}, "no columns of 0 and 1"),
         ("patient,A\n", {}, "has no rows"),
@@ -239,6 +241,27 @@ def test_image_columns_are_checked(tmp_path: Path) -> None:
         split_table(tmp_path / "t.parquet", tmp_path / "out", TableConfig(image_column="gif"))
     done = split_table(tmp_path / "t.parquet", tmp_path / "out", TableConfig(image_column="png"))
     assert done.table.image_column == "png"
+
+
+def test_a_row_without_image_is_named(tmp_path: Path) -> None:
+    table = image_table(20)
+    holes = pa.array([None if i == 11 else png(i) for i in range(20)])
+    pq.write_table(table.set_column(table.column_names.index("png"), "png", holes), tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"row 12 of .* has no image in column `png`"):
+        split_table(tmp_path / "t.parquet", tmp_path / "out", TableConfig())
+    assert [path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".lock")] == []
+
+
+def test_dictionary_columns_are_read_as_what_they_hold(tmp_path: Path) -> None:
+    table = pa.table(
+        {"patient": pa.array(["a", "b", "a"]).dictionary_encode(), "A": pa.array([1, 0, 1]), "B": [0, 0, 1]}
+    )
+    table = table.set_column(1, "A", pa.array(["1", "0", None]).dictionary_encode())
+    pq.write_table(table, tmp_path / "t.parquet")
+    read = read_labelled(tmp_path / "t.parquet")
+    assert read.states.tolist() == [[1, 0], [0, 0], [NOT_MENTIONED, 1]]
+    assert read.patients is not None
+    assert read.patients.to_pylist() == ["a", "b", "a"]
 
 
 def test_images_in_the_form_of_the_hub(tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ def test_no_rows_and_no_labels() -> None:
         (([1],), "labels must be a table"),
         (([[1]], [1, 2]), "groups must have one entry per row"),
         (([[1]], [None]), "groups must not be null"),
+        (([[1], [0]], [1.0, float("nan")]), "groups must not be null, got 1 nulls"),
         (([[1]], [1], (1, 1)), "ratios must be three numbers"),
         (([[1]], [1], (1, -1, 1)), "ratios must be two or more numbers >= 0"),
         (([[1]], [1], (0.7, 0.1, 0.2), -1), "seed must not be negative"),

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ltml_benchmark.losses.base import ElementwiseLoss
 from ltml_benchmark.losses.curves import adaptive_entries
-from ltml_benchmark.losses.prior import Counts, DeviceCopies, class_counts, log_odds_against
+from ltml_benchmark.losses.prior import Counts, DeviceCopies, Total, class_counts, log_odds_against
 
 
 class AdaptiveNegativeRegularization(ElementwiseLoss):
@@ -17,14 +17,14 @@ class AdaptiveNegativeRegularization(ElementwiseLoss):
 
     Args:
         class_freq: (C,) counts n.
-        n_total: N.
+        n_total: N, or (C,) images whose label of each class is known.
         beta: β, 10 in the paper.
         gamma: Focal exponent; 0 gives the equations without focal factor.
         bias_scale: s; 1 is equation 5, 0.01 what the released configuration implies.
     """
 
     def __init__(
-        self, class_freq: Counts, n_total: float, beta: float = 10.0, gamma: float = 2.0, bias_scale: float = 1.0
+        self, class_freq: Counts, n_total: Total, beta: float = 10.0, gamma: float = 2.0, bias_scale: float = 1.0
     ) -> None:
         counts = class_counts(class_freq, n_total)
         super().__init__(len(counts))

@@ -52,7 +52,7 @@ class AsymmetricLoss(ElementwiseLoss):
     def forward(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
         """Mean over B*C, or the sum."""
         values = self.elementwise(logits, labels)
-        return values.sum() if self.reduction == "sum" else values.mean()
+        return values.sum() if self.reduction == "sum" else self.mean(values, labels)
 
     def _positives(self, p: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
         value, slope = focal_softplus(-p, self.gamma_pos, slopes=slopes)

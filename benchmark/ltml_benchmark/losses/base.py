@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ltml_benchmark.errors import UserError
+from ltml_benchmark.losses.known import known_count, known_entries, mean_of_known
 
 
 class Differentiated(Protocol):
@@ -35,16 +36,16 @@ class ClosedFormMean(torch.autograd.Function):
     """The mean of such values in one node of the graph, which is what training calls."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, positive: Tensor, law: Differentiated) -> Tensor:
-        """Mean of the values of `law.closed_form`."""
+    def forward(ctx: Any, logits: Tensor, positive: Tensor, law: Differentiated, count: Tensor | None) -> Tensor:
+        """Mean of the values of `law.closed_form`, or their sum over `count` where entries are left out."""
         values, slopes = law.closed_form(logits, positive, slopes=ctx.needs_input_grad[0])
-        ctx.slopes = None if slopes is None else slopes.div_(slopes.numel())
-        return values.mean()
+        ctx.slopes = None if slopes is None else slopes.div_(slopes.numel() if count is None else count)
+        return values.mean() if count is None else values.sum() / count
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None, None]:
         """Chain rule with the stored slopes."""
-        return ctx.slopes * _once(upstream[0]), None, None
+        return ctx.slopes * _once(upstream[0]), None, None, None
 
 
 def _once(upstream: Tensor) -> Tensor:
@@ -53,8 +54,27 @@ def _once(upstream: Tensor) -> Tensor:
     return upstream
 
 
+class KnownOnly:
+    """A law whose values and slopes are exactly 0 where labels are left out."""
+
+    def __init__(self, law: Differentiated, known: Tensor) -> None:
+        self._law = law
+        self._left_out = ~known
+
+    def closed_form(self, logits: Tensor, positive: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        """See `ElementwiseLoss.closed_form`."""
+        values, slope = self._law.closed_form(logits, positive, slopes=slopes)
+        return (
+            values.masked_fill(self._left_out, 0.0),
+            None if slope is None else slope.masked_fill(self._left_out, 0.0),
+        )
+
+
 class ElementwiseLoss(nn.Module):
     """A loss that is a function of each (image, class) entry; the training value is the mean over B*C.
+
+    A label of -1 leaves its entry out: no loss, no gradient, and not one of the B*C. Bool labels skip looking for them.
+    Under data-parallel training the mean is that over the known entries of all processes.
 
     Subclasses give `closed_form`. Half-precision inputs are computed in float32, float64 stays float64, autocast is
     switched off inside, and neither logits nor labels are modified.
@@ -77,36 +97,66 @@ class ElementwiseLoss(nn.Module):
         """
         raise NotImplementedError
 
+    def among(self, known: Tensor | None) -> Differentiated:
+        """The law behind this loss when only `known` (B, C) entries count; None: all of them."""
+        return self if known is None else KnownOnly(self, known)
+
     def elementwise(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of every entry, differentiable once.
 
         Args:
             logits: (B, C) raw classifier outputs of any float type.
-            labels: (B, C) 0/1 of any type.
+            labels: (B, C) 0/1 of any type; -1 leaves an entry out.
 
         Returns:
-            (B, C), float32 (float64 for float64 logits).
+            (B, C), float32 (float64 for float64 logits), 0 where left out.
 
         Raises:
             UserError: If the shapes are not (B, C) with the C the loss was made for.
         """
         check_shapes(logits, labels, self.n_classes)
-        return differentiated(self, logits, labels > 0)
+        return differentiated(self.among(known_entries(labels)), logits, labels > 0)
 
     def flipped(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of every entry under the opposite label; large-loss relabelling of the released code uses it."""
-        return self.elementwise(logits, 1 - (labels > 0).to(torch.int8))
+        check_shapes(logits, labels, self.n_classes)
+        return differentiated(self.among(known_entries(labels)), logits, labels == 0)
 
     def forward(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
         """Mean over B*C; `epoch` (0-based) is there so that all losses are called alike."""
         check_shapes(logits, labels, self.n_classes)
-        return averaged(self, logits, labels > 0)
+        known = known_entries(labels)
+        return averaged(self.among(known), logits, labels > 0, known, across_processes=self.training)
+
+    def mean(self, values: Tensor, labels: Tensor) -> Tensor:
+        """Mean of (B, C) values of `elementwise` over the known entries."""
+        return mean_of_known(values, known_entries(labels), across_processes=self.training)
 
 
-def averaged(law: Differentiated, logits: Tensor, positive: Tensor) -> Tensor:
-    """Mean of the values of `law` over all entries, computed without autocast in float32 or float64."""
+def averaged(
+    law: Differentiated,
+    logits: Tensor,
+    positive: Tensor,
+    known: Tensor | None = None,
+    *,
+    across_processes: bool = False,
+) -> Tensor:
+    """Mean of the values of `law` over the known entries, computed without autocast in float32 or float64.
+
+    Args:
+        law: Gives 0 where an entry is not known.
+        logits: (B, C).
+        positive: (B, C) bool.
+        known: (B, C) bool; None: all.
+        across_processes: Whether the mean is that over the known entries of all processes (see `known_count`).
+
+    Returns:
+        Scalar.
+    """
     with full_precision(logits):
-        return cast(Tensor, ClosedFormMean.apply(widen(logits), positive, law))
+        wide = widen(logits)
+        count = None if known is None else known_count(known, wide, across_processes=across_processes)
+        return cast(Tensor, ClosedFormMean.apply(wide, positive, law, count))
 
 
 def differentiated(law: Differentiated, logits: Tensor, positive: Tensor) -> Tensor:

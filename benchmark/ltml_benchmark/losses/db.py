@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ltml_benchmark.losses.curves import scaled_entries
 from ltml_benchmark.losses.nr import NegativeRegularization
-from ltml_benchmark.losses.prior import Counts, DeviceCopies, class_counts
+from ltml_benchmark.losses.prior import Counts, DeviceCopies, Total, class_counts
 from ltml_benchmark.losses.weights import rebalanced_weight
 
 
@@ -18,7 +18,7 @@ class DistributionBalancedLoss(NegativeRegularization):
 
     Args:
         class_freq: (C,) counts n.
-        n_total: N.
+        n_total: N, or (C,) images whose label of each class is known.
         scale: λ.
         gamma: Focal exponent.
         bias_scale: s.
@@ -31,7 +31,7 @@ class DistributionBalancedLoss(NegativeRegularization):
     def __init__(
         self,
         class_freq: Counts,
-        n_total: float,
+        n_total: Total,
         scale: float = 5.0,
         gamma: float = 2.0,
         bias_scale: float = 0.01,

@@ -1,13 +1,12 @@
 """LL-Cp: large-loss correction that stays (Kim et al., CVPR 2022)."""
 
-from typing import cast
-
 import torch
 from torch import Tensor, distributed, nn
 
 from ltml_benchmark.errors import UserError
-from ltml_benchmark.losses.llr import Entrywise, LargeLossReconsideration
-from ltml_benchmark.losses.selection import gather_flat, process_count
+from ltml_benchmark.losses.known import known_entries, mean_of_known
+from ltml_benchmark.losses.llr import LargeLossReconsideration
+from ltml_benchmark.losses.processes import gather_flat, process_count
 
 
 class PermanentCorrection(LargeLossReconsideration):
@@ -41,18 +40,27 @@ class PermanentCorrection(LargeLossReconsideration):
     def forward(self, logits: Tensor, labels: Tensor, epoch: int = 0, indices: Tensor | None = None) -> Tensor:
         """Mean over B*C; remembers corrections when `indices` (B,) are given while training."""
         if indices is None:
-            return self.elementwise(logits, labels, epoch).mean()
-        base = cast(Entrywise, self.base)
+            return super().forward(logits, labels, epoch)
+        known = known_entries(labels)
         indices = self._checked(indices)
         labels = labels.masked_fill(self.corrected[indices], 1)
+        if known is not None:
+            labels = labels.masked_fill(~known, -1)
         if self.rate_at(epoch) == 0:
-            return base.elementwise(logits, labels).mean()
+            return self._mean(logits, labels, known)
         with torch.no_grad():
-            values = base.elementwise(logits, labels)
-            selected = self.select(values, labels, epoch)
+            values = self._unreconsidered(logits, labels, known)
+            selected = self.select(values, labels, epoch, known)
             if self.training:
                 self._remember(values, selected, indices)
-        return base.elementwise(logits, labels.masked_fill(selected, 1)).mean()
+        return self._mean(logits, labels.masked_fill(selected, 1), known)
+
+    def _mean(self, logits: Tensor, labels: Tensor, known: Tensor | None) -> Tensor:
+        values = self._unreconsidered(logits, labels, known)
+        return mean_of_known(values, known, across_processes=self.training)
+
+    def _unreconsidered(self, logits: Tensor, labels: Tensor, known: Tensor | None) -> Tensor:
+        return super()._entries(logits, labels, 0, known)
 
     def _checked(self, indices: Tensor) -> Tensor:
         indices = indices.to(self.corrected.device, torch.int64)

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from ltml_benchmark.errors import UserError
-from ltml_benchmark.losses.selection import gather_flat, process_count
+from ltml_benchmark.losses.base import ElementwiseLoss
+from ltml_benchmark.losses.known import known_entries, left_out_as_zero, mean_of_known
+from ltml_benchmark.losses.processes import gather_flat, process_count, total_over_processes
 
 ModScheme = Literal["LL-R", "LL-Ct", "LL-Cp"]
 
@@ -89,32 +91,46 @@ class ReleasedLargeLoss(nn.Module):
             )
         return k
 
-    def replaced(self, values: Tensor, labels: Tensor, epoch: int) -> Tensor:
-        """(B, C) bool: entries that are replaced, given their (B, C) losses."""
+    def replaced(self, values: Tensor, labels: Tensor, epoch: int, known: Tensor | None = None) -> Tensor:
+        """(B, C) bool: entries that are replaced, given their (B, C) losses; never one that is left out.
+
+        Args:
+            values: (B, C) losses.
+            labels: (B, C) 0/1; -1 leaves an entry out.
+            epoch: 0-based.
+            known: (B, C) bool; taken from the labels where not given.
+        """
         positive = labels > 0
         values = values.detach()
-        k = self.count(self._total(values), epoch)
+        known = known_entries(labels) if known is None else known
+        k = self.count(self._total(values) if known is None else self._total_known(known), epoch)
         if not self.positive_share:
-            return self._reaching(values.masked_fill(positive, 0.0), k)
+            return self._reaching(values.masked_fill(positive, 0.0), k, known)
         among_positives = math.ceil(k * self.positive_share)
-        marked = self._reaching(values.masked_fill(positive, 0.0), k - among_positives)
+        marked = self._reaching(values.masked_fill(positive, 0.0), k - among_positives, known)
         n_positive = min(among_positives, self._total(values[positive]))
-        return marked | self._reaching(values.masked_fill(~positive, 0.0), n_positive)
+        return marked | self._reaching(values.masked_fill(~positive, 0.0), n_positive, known)
 
     def elementwise(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
         """(B, C) losses after replacement."""
-        base = cast(Flippable, self.base)
-        values = base.elementwise(logits, labels)
-        if self.clean_rate_at(epoch) == 1:
-            return values
-        replaced = self.replaced(values, labels, epoch)
-        if self.mod_scheme == "LL-R":
-            return values.masked_fill(replaced, 0.0)
-        return torch.where(replaced, base.flipped(logits, labels), values)
+        return self._entries(logits, labels, epoch, known_entries(labels))
 
     def forward(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
         """Mean over B*C."""
-        return self.elementwise(logits, labels, epoch).mean()
+        known = known_entries(labels)
+        values = self._entries(logits, labels, epoch, known)
+        return mean_of_known(values, known, across_processes=self.training)
+
+    def _entries(self, logits: Tensor, labels: Tensor, epoch: int, known: Tensor | None) -> Tensor:
+        base = cast(Flippable, self.base)
+        given = labels if known is None or isinstance(self.base, ElementwiseLoss) else labels.clamp(min=0)
+        values = left_out_as_zero(base.elementwise(logits, given), known)
+        if self.clean_rate_at(epoch) == 1:
+            return values
+        replaced = self.replaced(values, given, epoch, known)
+        if self.mod_scheme == "LL-R":
+            return values.masked_fill(replaced, 0.0)
+        return torch.where(replaced, base.flipped(logits, given), values)
 
     def _joined(self) -> bool:
         return self.training and process_count() > 1
@@ -124,10 +140,15 @@ class ReleasedLargeLoss(nn.Module):
             return values.numel()
         return sum(gather_flat(values.flatten(), fill=0.0)[1])
 
-    def _reaching(self, masked: Tensor, k: int) -> Tensor:
-        """Entries at or above the k-th largest, over the batches of all processes while training."""
+    def _total_known(self, known: Tensor) -> int:
+        return int(total_over_processes(known.sum()) if self._joined() else known.sum())
+
+    def _reaching(self, masked: Tensor, k: int, known: Tensor | None) -> Tensor:
+        """Known entries at or above the k-th largest of them, over the batches of all processes while training."""
         if k < 1:
             return torch.zeros_like(masked, dtype=torch.bool)
+        if known is not None:
+            masked = masked.masked_fill(~known, -math.inf)
         everyone = gather_flat(masked.flatten(), fill=-math.inf)[0].flatten() if self._joined() else masked.flatten()
         return masked >= everyone.topk(k, sorted=False).values.min()
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ltml_benchmark.losses.base import ElementwiseLoss
 from ltml_benchmark.losses.curves import scaled_entries
-from ltml_benchmark.losses.prior import Counts, DeviceCopies, class_counts, log_odds_against
+from ltml_benchmark.losses.prior import Counts, DeviceCopies, Total, class_counts, log_odds_against
 
 
 class NegativeRegularization(ElementwiseLoss):
@@ -15,14 +15,14 @@ class NegativeRegularization(ElementwiseLoss):
 
     Args:
         class_freq: (C,) counts n.
-        n_total: N.
+        n_total: N, or (C,) images whose label of each class is known.
         scale: λ.
         gamma: Focal exponent; 0 gives the equations without focal factor.
         bias_scale: s; 1 is equation 3, 0.01 what the released configuration implies.
     """
 
     def __init__(
-        self, class_freq: Counts, n_total: float, scale: float = 5.0, gamma: float = 2.0, bias_scale: float = 1.0
+        self, class_freq: Counts, n_total: Total, scale: float = 5.0, gamma: float = 2.0, bias_scale: float = 1.0
     ) -> None:
         counts = class_counts(class_freq, n_total)
         super().__init__(len(counts))

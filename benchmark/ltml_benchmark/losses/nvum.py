@@ -8,8 +8,9 @@ from torch import Tensor, distributed, nn
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.losses.base import ElementwiseLoss, check_shapes, full_precision, widen
 from ltml_benchmark.losses.curves import scaled_entries
-from ltml_benchmark.losses.prior import Counts, DeviceCopies, class_counts
-from ltml_benchmark.losses.selection import process_count
+from ltml_benchmark.losses.known import known_entries, left_out_as_zero
+from ltml_benchmark.losses.prior import Counts, DeviceCopies, Total, class_counts, usable_total
+from ltml_benchmark.losses.processes import process_count
 
 
 class Mixing(NamedTuple):
@@ -32,7 +33,8 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
 
     The state is in `state_dict`: `memory` (n_samples, C) and `step`, from which the mixing is drawn, so that a resumed
     run goes on exactly. With several processes the updates of all of them enter every copy of the memory. Of several
-    occurrences of one image in a batch the last one counts.
+    occurrences of one image in a batch the last one counts. Where a label is left out (-1) the memory is neither
+    written nor read: T keeps its value, and a known entry whose partner in the mixing is left out takes q = T[i].
 
     Call `loss(logits, labels, epoch, indices=..., ema_logits=...)` with the images' row numbers in the training set
     and the logits of the averaged model. Images outside the training set have no memory: without `indices` the value is
@@ -40,7 +42,7 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
 
     Args:
         class_freq: (C,) counts n; π = n / N.
-        n_total: N.
+        n_total: N, or (C,) images whose label of each class is known.
         n_samples: Rows of the training set; N where not given.
         momentum: a.
         tau: τ.
@@ -58,7 +60,7 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
     def __init__(
         self,
         class_freq: Counts,
-        n_total: float,
+        n_total: Total,
         n_samples: int | None = None,
         momentum: float = 0.9,
         tau: float = 1.0,
@@ -74,9 +76,9 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         self.weight = weight
         self.mix = mix
         self.seed = seed
-        share = counts / float(n_total) if prior is None else torch.as_tensor(prior, dtype=torch.float64)
+        share = counts / usable_total(n_total) if prior is None else torch.as_tensor(prior, dtype=torch.float64)
         self._log_prior = DeviceCopies(tau * torch.log(share + 1e-12))
-        rows = int(n_total) if n_samples is None else n_samples
+        rows = int(usable_total(n_total).max()) if n_samples is None else n_samples
         self.register_buffer("memory", torch.zeros(rows, self.n_classes))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
@@ -85,12 +87,13 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         return scaled_entries(logits, positive, 1.0, 0.0, slopes=slopes)
 
     @torch.no_grad()
-    def remember(self, indices: Tensor, ema_logits: Tensor) -> None:
+    def remember(self, indices: Tensor, ema_logits: Tensor, known: Tensor | None = None) -> None:
         """Bring one batch into the memory, on all processes alike.
 
         Args:
             indices: (B,) row numbers in the training set.
             ema_logits: (B, C) logits of the averaged model.
+            known: (B, C) bool, False where the memory is not to be written; None: nowhere.
 
         Raises:
             UserError: If a row number is outside the memory.
@@ -99,6 +102,7 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         new = ema_logits.detach().to(self.memory)
         if process_count() > 1 and self.training:
             indices, new = _from_all(indices), _from_all(new)
+            known = None if known is None else _from_all(known.to(torch.uint8)).bool()
         if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(self.memory):
             raise UserError(
                 f"image rows {int(indices.min())} to {int(indices.max())} were given to a memory of "
@@ -107,7 +111,10 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         repeated_later = (indices[:, None] == indices[None, :]).triu(1).any(dim=1)
         indices, new = indices[~repeated_later], new[~repeated_later]
         unbiased = new - self._log_prior.like(new)
-        self.memory[indices] = self.momentum * self.memory[indices] + (1.0 - self.momentum) * unbiased
+        updated = self.momentum * self.memory[indices] + (1.0 - self.momentum) * unbiased
+        if known is not None:
+            updated = torch.where(known.to(updated.device)[~repeated_later], updated, self.memory[indices])
+        self.memory[indices] = updated
 
     def mixing(self, n: int) -> Mixing:
         """The mixing of the current step for a batch of `n`, a function of seed, step and rank alone."""
@@ -116,19 +123,21 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         b = float(torch.rand((), generator=generator))
         return Mixing(max(b, 1.0 - b), torch.randperm(n, generator=generator))
 
-    def recall(self, indices: Tensor, mixing: Mixing | None) -> Tensor:
-        """q of one batch, (B, C), with the given mixing or without."""
+    def recall(self, indices: Tensor, mixing: Mixing | None, known: Tensor | None = None) -> Tensor:
+        """q of one batch, (B, C), with the given mixing or without; partners that are not `known` are not mixed in."""
         rows = self.memory[indices.to(self.memory.device)]
         if mixing is None:
             return rows
-        return mixing.share * rows + (1.0 - mixing.share) * rows[mixing.permutation.to(rows.device)]
+        order = mixing.permutation.to(rows.device)
+        partners = rows[order] if known is None else torch.where(known.to(rows.device)[order], rows[order], rows)
+        return mixing.share * rows + (1.0 - mixing.share) * partners
 
     def elementwise(self, logits: Tensor, labels: Tensor, recalled: Tensor | None = None) -> Tensor:
         """Loss of every entry.
 
         Args:
             logits: (B, C).
-            labels: (B, C) 0/1.
+            labels: (B, C) 0/1; -1 leaves an entry out.
             recalled: (B, C) q; None leaves the memory term out.
 
         Returns:
@@ -141,7 +150,8 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         with full_precision(logits):
             confidence = torch.sigmoid(widen(logits)).clamp(1e-4, 1.0 - 1e-4)
             # log(1 − σ(x)) = −log(1 + e^x)
-            return entropy - self.weight * nn.functional.softplus(recalled.to(entropy) * confidence, threshold=40.0)
+            pull = nn.functional.softplus(recalled.to(entropy) * confidence, threshold=40.0)
+            return left_out_as_zero(entropy - self.weight * pull, known_entries(labels))
 
     def forward(
         self,
@@ -156,7 +166,7 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
 
         Args:
             logits: (B, C).
-            labels: (B, C) 0/1.
+            labels: (B, C) 0/1; -1 leaves an entry out.
             epoch: Not used by this loss.
             indices: (B,) row numbers in the training set.
             ema_logits: (B, C) logits of the averaged model on the same images; the logits themselves where absent.
@@ -166,12 +176,13 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
             Scalar.
         """
         if indices is None:
-            return self.elementwise(logits, labels).mean()
-        self.remember(indices, logits if ema_logits is None else ema_logits)
+            return self.mean(self.elementwise(logits, labels), labels)
+        known = known_entries(labels)
+        self.remember(indices, logits if ema_logits is None else ema_logits, known)
         if mixing is None and self.mix:
             mixing = self.mixing(len(indices))
         self.step += 1
-        return self.elementwise(logits, labels, self.recall(indices, mixing)).mean()
+        return self.mean(self.elementwise(logits, labels, self.recall(indices, mixing, known)), labels)
 
     def extra_repr(self) -> str:
         """Parameters for `print(loss)`."""

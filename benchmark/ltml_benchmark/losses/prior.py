@@ -10,38 +10,56 @@ from torch import Tensor
 from ltml_benchmark.errors import UserError
 
 Counts = Sequence[float] | NDArray[np.generic] | Tensor
+Total = float | Counts
+"""N: one number, or one per class where labels are left out: images whose label of that class is known."""
 
 
-def class_counts(class_freq: Counts, n_total: float) -> Tensor:
+def class_counts(class_freq: Counts, n_total: Total) -> Tensor:
     """Class counts n_i in float64, brought into [1, N - 1] so that their log-odds are finite.
 
     Args:
         class_freq: (C,) number of images with each class.
-        n_total: Number of images N.
+        n_total: Number of images N; or (C,).
 
     Returns:
         (C,) float64 on the CPU.
 
     Raises:
-        UserError: If a count is negative, above N, not finite, or N is below 2.
+        UserError: If a count is negative, above N or not finite, or N is below 2 (for every class: one of which fewer
+            than 2 labels are known counts as 1 in 2).
     """
-    given = class_freq.detach().cpu() if isinstance(class_freq, Tensor) else class_freq
-    counts = torch.tensor(np.asarray(given, dtype=np.float64)).reshape(-1)
+    counts = _vector(class_freq)
     if counts.numel() == 0 or not bool(torch.isfinite(counts).all()):
         raise UserError(f"`class_freq` holds {counts.numel()} counts, finite numbers were expected, one per class")
-    if n_total < 2:
-        raise UserError(f"`n_total` is {n_total:g}, but at least 2 images are needed to weigh classes by their counts")
-    if float(counts.min()) < 0 or float(counts.max()) > n_total:
+    total = _vector(n_total)
+    if total.numel() not in (1, counts.numel()):
+        raise UserError(
+            f"`n_total` holds {total.numel()} numbers for {counts.numel()} classes; give one or one per class"
+        )
+    if float(total.max()) < 2:
+        shown = f"{float(total.max()):g}"
+        raise UserError(f"`n_total` is {shown}, but at least 2 images are needed to weigh classes by their counts")
+    if float(counts.min()) < 0 or bool((counts > total).any()):
         raise UserError(
             f"`class_freq` runs from {float(counts.min()):g} to {float(counts.max()):g}, but must lie between 0 and "
-            f"`n_total` = {n_total:g}; count both on the same images"
+            f"`n_total` = {float(total.max()):g}; count both on the same images"
         )
-    return counts.clamp(min=1.0, max=float(n_total) - 1.0)
+    return torch.minimum(counts.clamp(min=1.0), usable_total(n_total) - 1.0)
 
 
-def log_odds_against(counts: Tensor, n_total: float) -> Tensor:
+def usable_total(n_total: Total) -> Tensor:
+    """N in float64 on the CPU, (1,) or (C,), at least 2."""
+    return _vector(n_total).clamp(min=2.0)
+
+
+def log_odds_against(counts: Tensor, n_total: Total) -> Tensor:
     """v_i = log(N / n_i - 1), the log-odds that an image does not show class i; large for rare classes."""
-    return torch.log(float(n_total) / counts - 1.0)
+    return torch.log(usable_total(n_total) / counts - 1.0)
+
+
+def _vector(numbers: Total) -> Tensor:
+    given = numbers.detach().cpu() if isinstance(numbers, Tensor) else numbers
+    return torch.tensor(np.asarray(given, dtype=np.float64)).reshape(-1)
 
 
 class DeviceCopies:

@@ -17,7 +17,7 @@ from ltml_benchmark.losses.llr_permanent import PermanentCorrection
 from ltml_benchmark.losses.llr_released import ModScheme, ReleasedLargeLoss
 from ltml_benchmark.losses.nr import NegativeRegularization
 from ltml_benchmark.losses.nvum import NonVolatileUnbiasedMemory
-from ltml_benchmark.losses.prior import Counts, class_counts
+from ltml_benchmark.losses.prior import Counts, Total, class_counts, usable_total
 from ltml_benchmark.losses.released import ReleasedResampleLoss
 
 Formulation = Literal["paper", "released"]
@@ -29,21 +29,21 @@ _CITED_DELTA = 0.002
 _NR_LOWEST_CLEAN_RATE = 0.2
 
 
-def _bce(class_freq: Counts, n_total: float) -> nn.Module:
+def _bce(class_freq: Counts, n_total: Total) -> nn.Module:
     return BinaryCrossEntropy(len(class_counts(class_freq, n_total)))
 
 
-def _focal(class_freq: Counts, n_total: float, gamma: float = 2.0, balance: float = 1.0) -> nn.Module:
+def _focal(class_freq: Counts, n_total: Total, gamma: float = 2.0, balance: float = 1.0) -> nn.Module:
     return FocalLoss(len(class_counts(class_freq, n_total)), gamma, balance)
 
 
-def _focal_released(class_freq: Counts, n_total: float, gamma: float = 2.0, balance_param: float = 0.25) -> nn.Module:
+def _focal_released(class_freq: Counts, n_total: Total, gamma: float = 2.0, balance_param: float = 0.25) -> nn.Module:
     return FocalLoss(len(class_counts(class_freq, n_total)), gamma, balance_param)
 
 
 def _asl(
     class_freq: Counts,
-    n_total: float,
+    n_total: Total,
     gamma_neg: float = 4.0,
     gamma_pos: float = 1.0,
     clip: float = 0.05,
@@ -56,7 +56,7 @@ def _asl(
 
 def _asl_released(
     class_freq: Counts,
-    n_total: float,
+    n_total: Total,
     gamma_neg: float = 4.0,
     gamma_pos: float = 1.0,
     clip: float = 0.05,
@@ -68,7 +68,7 @@ def _asl_released(
 
 def _resample_released(
     class_freq: Counts,
-    n_total: float,
+    n_total: Total,
     focal: Mapping[str, Any] | None = None,
     logit_reg: Mapping[str, Any] | None = None,
     map_param: Mapping[str, Any] | None = None,
@@ -83,7 +83,7 @@ def _resample_released(
 
 def _anr_released(
     class_freq: Counts,
-    n_total: float,
+    n_total: Total,
     focal: Mapping[str, Any] | None = None,
     logit_reg: Mapping[str, Any] | None = None,
     map_param: Mapping[str, Any] | None = None,
@@ -110,7 +110,7 @@ def _reconsidering(base: str, scheme: Scheme) -> Factory:
 
     def build(
         class_freq: Counts,
-        n_total: float,
+        n_total: Total,
         delta: float = 0.1,
         cap: float = 0.5,
         rate: float | None = None,
@@ -127,7 +127,7 @@ def _reconsidering_released(base: str, scheme: ModScheme) -> Factory:
 
     def build(
         class_freq: Counts,
-        n_total: float,
+        n_total: Total,
         mod_scheme: ModScheme = scheme,
         delta_rel: float = 0.1,
         clean_rate: float | None = None,
@@ -159,7 +159,7 @@ def _with_parameters_of(inner: Factory, outer: Factory) -> Factory:
 def _cited(scheme: Scheme) -> Factory:
     def build(
         class_freq: Counts,
-        n_total: float,
+        n_total: Total,
         delta: float = _CITED_DELTA,
         cap: float = 0.5,
         rate: float | None = None,
@@ -170,17 +170,17 @@ def _cited(scheme: Scheme) -> Factory:
 
 
 def _cited_permanent(
-    class_freq: Counts, n_total: float, delta: float = _CITED_DELTA, n_samples: int | None = None
+    class_freq: Counts, n_total: Total, delta: float = _CITED_DELTA, n_samples: int | None = None
 ) -> nn.Module:
     base = _bce(class_freq, n_total)
-    rows = int(n_total) if n_samples is None else n_samples
+    rows = int(usable_total(n_total).max()) if n_samples is None else n_samples
     return PermanentCorrection(base, rows, len(class_counts(class_freq, n_total)), delta)
 
 
 def _cited_released(scheme: ModScheme) -> Factory:
     def build(
         class_freq: Counts,
-        n_total: float,
+        n_total: Total,
         mod_scheme: ModScheme = scheme,
         delta_rel: float = _CITED_DELTA,
         clean_rate: float | None = None,
@@ -243,7 +243,7 @@ def recommended_parameters(name: str) -> dict[str, Any]:
 
 
 def make_loss(
-    name: str, class_freq: Counts, n_total: float, formulation: str = "paper", **parameters: Any
+    name: str, class_freq: Counts, n_total: Total, formulation: str = "paper", **parameters: Any
 ) -> nn.Module:
     """The loss called `name`.
 
@@ -254,7 +254,7 @@ def make_loss(
         name: One of `loss_names()`: `bce`, `focal`, `db`, `nr`, `anr`, each also as `NAME-lla` and `NAME-llm` (large
             loss reconsideration), `nvum`, `asl`, and `llr-r`, `llr-ct`, `llr-cp` (the cited large-loss method on BCE).
         class_freq: (C,) number of images with each class.
-        n_total: Number of images.
+        n_total: Number of images, or (C,) images whose label of each class is known.
         formulation: `paper` (the equations, completely differentiated, exact top-k) or `released` (what the authors'
             code computes; parameters are the keys of its configuration files).
         **parameters: See `loss_parameters(name, formulation)`.

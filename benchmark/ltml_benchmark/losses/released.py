@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ltml_benchmark.errors import UserError
-from ltml_benchmark.losses.base import ElementwiseLoss, check_shapes, differentiated
-from ltml_benchmark.losses.prior import Counts, DeviceCopies, class_counts, log_odds_against
+from ltml_benchmark.losses.base import Differentiated, ElementwiseLoss, KnownOnly, check_shapes, differentiated
+from ltml_benchmark.losses.known import known_entries
+from ltml_benchmark.losses.prior import Counts, DeviceCopies, Total, class_counts, log_odds_against, usable_total
 from ltml_benchmark.losses.weights import entry_weights
 
 # The adaptive scale's β stands as a literal in the released class; its `neg_scale` only divides the bias.
@@ -34,7 +35,7 @@ class ReleasedResampleLoss(ElementwiseLoss):
 
     Args:
         class_freq: (C,) counts n.
-        n_total: N.
+        n_total: N, or (C,) images whose label of each class is known.
         adaptive: λ of the entry (ANR) instead of the constant L.
         focal: `focal` (switch), `balance_param` (c), `gamma` (γ).
         logit_reg: `init_bias` (k), `neg_scale` (L).
@@ -47,7 +48,7 @@ class ReleasedResampleLoss(ElementwiseLoss):
     def __init__(
         self,
         class_freq: Counts,
-        n_total: float,
+        n_total: Total,
         adaptive: bool = False,
         focal: Mapping[str, Any] | None = None,
         logit_reg: Mapping[str, Any] | None = None,
@@ -62,7 +63,7 @@ class ReleasedResampleLoss(ElementwiseLoss):
         logit_reg = _filled("logit_reg", logit_reg, {"init_bias": 0.05, "neg_scale": 5.0})
         self.map_param = _filled("map_param", map_param, {"alpha": 0.1, "beta": 10.0, "gamma": 0.3})
         self.cb = _filled("CB_loss", CB_loss, {"CB_beta": 0.9, "CB_mode": "by_class"})
-        self.n_total = float(n_total)
+        self._total = DeviceCopies(usable_total(n_total))
         self.adaptive = adaptive
         self.gamma = float(focal["gamma"]) if focal["focal"] else 0.0
         self.balance = float(focal["balance_param"]) if focal["focal"] else 1.0
@@ -77,12 +78,12 @@ class ReleasedResampleLoss(ElementwiseLoss):
         """−b with the type and device of `logits`."""
         return -self._bias.like(logits)
 
-    def weights(self, logits: Tensor, positive: Tensor) -> Tensor:
-        """w, broadcastable to (B, C)."""
+    def weights(self, logits: Tensor, positive: Tensor, known: Tensor | None = None) -> Tensor:
+        """w, broadcastable to (B, C); `known` as in `entry_weights`."""
         return entry_weights(
             positive,
             self._counts.like(logits),
-            self.n_total,
+            self._total.like(logits),
             self.reweight_func,
             alpha=self.map_param["alpha"],
             beta=self.map_param["beta"],
@@ -90,18 +91,27 @@ class ReleasedResampleLoss(ElementwiseLoss):
             cb_beta=self.cb["CB_beta"],
             cb_mode=self.cb["CB_mode"],
             normalisation=self.weight_norm,
+            known=known,
         )
+
+    def among(self, known: Tensor | None) -> Differentiated:
+        """See `ElementwiseLoss.among`."""
+        return self if known is None else KnownOnly(_Pass(self, known, 0), known)
 
     def closed_form(self, logits: Tensor, positive: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
         """See `ElementwiseLoss.closed_form`."""
-        return self._entries(logits, positive, slopes=slopes)
+        return self._entries(logits, positive, None, slopes=slopes)
 
     def flipped(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss under the opposite labels, with the bias added twice (see the class)."""
         check_shapes(logits, labels, self.n_classes)
-        return differentiated(_SecondPass(self), logits, labels <= 0)
+        known = known_entries(labels)
+        second = _Pass(self, known, 1)
+        return differentiated(second if known is None else KnownOnly(second, known), logits, labels == 0)
 
-    def _entries(self, q: Tensor, positive: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
+    def _entries(
+        self, q: Tensor, positive: Tensor, known: Tensor | None, *, slopes: bool
+    ) -> tuple[Tensor, Tensor | None]:
         u = q + self._bias.like(q)
         s = torch.sigmoid(q)
         if self.adaptive:
@@ -116,7 +126,7 @@ class ReleasedResampleLoss(ElementwiseLoss):
         entropy = functional.binary_cross_entropy_with_logits(z, y, reduction="none")
         p_t = torch.exp(-entropy)
         miss = 1.0 - p_t
-        weight = self.balance * self.weights(q, positive) / scale
+        weight = self.balance * self.weights(q, positive, known) / scale
         factor = miss**self.gamma
         values = weight * factor * entropy
         if not slopes:
@@ -132,15 +142,18 @@ class ReleasedResampleLoss(ElementwiseLoss):
         return f"adaptive={self.adaptive}, gamma={self.gamma:g}, reweight_func={self.reweight_func}"
 
 
-class _SecondPass:
-    """The released loss on logits that already carry the bias."""
+class _Pass:
+    """The released loss on logits that carry the bias of the passes before, weights normalised among known entries."""
 
-    def __init__(self, loss: ReleasedResampleLoss) -> None:
+    def __init__(self, loss: ReleasedResampleLoss, known: Tensor | None, passes_before: int) -> None:
         self._loss = loss
+        self._known = known
+        self._passes_before = passes_before
 
     def closed_form(self, logits: Tensor, positive: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
         """See `ElementwiseLoss.closed_form`."""
-        return self._loss._entries(logits + self._loss._bias.like(logits), positive, slopes=slopes)
+        biased = logits + self._loss._bias.like(logits) if self._passes_before else logits
+        return self._loss._entries(biased, positive, self._known, slopes=slopes)
 
 
 def _filled(block: str, given: Mapping[str, Any] | None, defaults: dict[str, Any]) -> dict[str, Any]:

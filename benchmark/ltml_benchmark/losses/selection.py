@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, distributed
 
 from ltml_benchmark.errors import UserError
+from ltml_benchmark.losses.processes import gather_flat, process_count, total_over_processes
 
 
 def count_to_reconsider(rate: float, n_entries: int) -> int:
@@ -19,7 +20,9 @@ def count_to_reconsider(rate: float, n_entries: int) -> int:
     return math.ceil(round(rate * n_entries, 9))
 
 
-def largest_negatives(values: Tensor, positive: Tensor, rate: float, *, across_processes: bool = False) -> Tensor:
+def largest_negatives(
+    values: Tensor, positive: Tensor, rate: float, known: Tensor | None = None, *, across_processes: bool = False
+) -> Tensor:
     """Mark the k = min(#negatives, ⌈rate·B·C⌉) negatives with the largest values.
 
     Exactly k are marked: of equal values those with the lowest row-major index are taken (across processes: the lowest
@@ -29,18 +32,35 @@ def largest_negatives(values: Tensor, positive: Tensor, rate: float, *, across_p
         values: (B, C) losses >= 0; not differentiated.
         positive: (B, C) bool.
         rate: Share of all entries, positive ones included.
+        known: (B, C) bool, False for entries that are left out: they are never marked and do not count in B·C.
         across_processes: Select over the concatenated batches of all processes of the default group, which then all
             have to call this together; B may differ between them.
 
     Returns:
         (B, C) bool.
     """
-    candidates = values.detach().masked_fill(positive, -math.inf).flatten()
+    barred = positive if known is None else positive | ~known
+    candidates = values.detach().masked_fill(barred, -math.inf).flatten()
     if not (across_processes and process_count() > 1):
-        return _largest(candidates, count_to_reconsider(rate, candidates.numel())).view_as(positive)
+        n_known = None if known is None else known.sum()
+        return _largest_of_known(candidates, rate, candidates.numel(), n_known).view_as(positive)
     everyone, sizes = gather_flat(candidates, fill=-math.inf)
-    marked = _largest(everyone.flatten(), count_to_reconsider(rate, sum(sizes))).view_as(everyone)
+    n_known = None if known is None else total_over_processes(known.sum())
+    marked = _largest_of_known(everyone.flatten(), rate, sum(sizes), n_known).view_as(everyone)
     return marked[distributed.get_rank(), : candidates.numel()].view_as(positive)
+
+
+def _largest_of_known(candidates: Tensor, rate: float, n_entries: int, n_known: Tensor | None) -> Tensor:
+    """Mask of the ⌈rate·n⌉ largest, n being the number of entries or, where given, of known ones (on the device)."""
+    k = count_to_reconsider(rate, n_entries)
+    if n_known is None or k == 0:
+        return _largest(candidates, k)
+    k_known = torch.ceil(torch.round(rate * n_known.double(), decimals=9)).to(torch.int64)
+    descending = candidates.topk(min(k, candidates.numel()), sorted=True).values
+    threshold = descending.gather(0, (k_known - 1).clamp(min=0).view(1))
+    above = candidates > threshold
+    tied = (candidates == threshold) & (threshold > -math.inf)
+    return (above | (tied & (tied.cumsum(0) <= k_known - above.sum()))) & (k_known > 0)
 
 
 def _largest(candidates: Tensor, k: int) -> Tensor:
@@ -52,32 +72,3 @@ def _largest(candidates: Tensor, k: int) -> Tensor:
     tied = (candidates == threshold) & (threshold > -math.inf)
     room = (largest == threshold).sum()
     return (candidates > threshold) | (tied & (tied.cumsum(0) <= room))
-
-
-def process_count() -> int:
-    """Number of processes of the default group; 1 where none was set up."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_world_size()
-    return 1
-
-
-def gather_flat(vector: Tensor, fill: float) -> tuple[Tensor, list[int]]:
-    """Vectors of all processes as rows of a matrix, padded with `fill`, and their true lengths.
-
-    Args:
-        vector: (n,) on the device of the process group; n may differ between processes.
-        fill: What pads shorter vectors.
-
-    Returns:
-        (processes, longest n) and the list of n.
-    """
-    world = distributed.get_world_size()
-    length = torch.tensor([vector.numel()], device=vector.device)
-    lengths = [torch.empty_like(length) for _ in range(world)]
-    distributed.all_gather(lengths, length)
-    sizes = [int(n) for n in torch.cat(lengths)]
-    padded = vector.new_full((max(sizes),), fill)
-    padded[: vector.numel()] = vector
-    rows = [torch.empty_like(padded) for _ in range(world)]
-    distributed.all_gather(rows, padded)
-    return torch.stack(rows), sizes

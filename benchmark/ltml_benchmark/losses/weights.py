@@ -70,7 +70,7 @@ def class_balanced_weight(positive: Tensor, counts: Tensor, b: float = 0.9, mode
 def entry_weights(
     positive: Tensor,
     counts: Tensor,
-    n_total: float,
+    n_total: float | Tensor,
     reweighting: Reweighting,
     *,
     alpha: float = 0.1,
@@ -79,11 +79,13 @@ def entry_weights(
     cb_beta: float = 0.9,
     cb_mode: ClassBalanced = "by_class",
     normalisation: Normalisation | None = None,
+    known: Tensor | None = None,
 ) -> Tensor:
     """Weights of one batch by name, broadcastable to (B, C).
 
     `rebalance` and `CB` are the functions above, `inv` is N/n, `sqrt_inv` its root, `ones` no weighting (the released
-    classes cannot run without weights; their fixtures for it fix the weight to 1).
+    classes cannot run without weights; their fixtures for it fix the weight to 1). Normalising looks for the largest
+    weight among `known` (B, C) entries, all where not given.
 
     Raises:
         UserError: If `reweighting` or `cb_mode` is none of the names.
@@ -103,8 +105,7 @@ def entry_weights(
         weight = n_total / counts
         if reweighting == "sqrt_inv":
             weight = weight.sqrt()
-    if normalisation == "by_instance":
-        return weight / weight.amax(dim=-1, keepdim=True)
-    if normalisation == "by_batch":
-        return weight / weight.max()
-    return weight
+    if normalisation is None:
+        return weight
+    compared = weight if known is None else weight.expand(known.shape).masked_fill(~known, 0.0)
+    return weight / (compared.amax(dim=-1, keepdim=True) if normalisation == "by_instance" else compared.max())

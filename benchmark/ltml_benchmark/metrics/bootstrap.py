@@ -97,7 +97,7 @@ def bootstrap(
 
     Args:
         scores: (N, C).
-        labels: (N, C) 0/1.
+        labels: (N, C) 0/1; -1 leaves an entry out. Patients are drawn among those with a known label in any class.
         clusters: (N,) patient of each image, of any type; without it every image is its own.
         n: Number of replicates.
         groups: Class indices by group name; `total` is always added.
@@ -113,13 +113,15 @@ def bootstrap(
     """
     if n < 1 or not 0 < level < 1:
         raise UserError(f"n={n} replicates and level={level}: n must be at least 1 and level between 0 and 1")
-    columns, positive = by_class(scores, labels)
-    n_classes, n_images = columns.shape
-    owner, n_clusters = _owners(clusters, n_images)
+    data = by_class(scores, labels)
+    n_classes, n_images = data.scores.shape
+    owner, n_clusters = _owners(clusters, n_images, data.some_known())
     thresholds = class_thresholds(threshold, n_classes)
-    heaviest = n_clusters * int(np.bincount(owner).max())
+    heaviest = n_clusters * int(np.bincount(owner[owner >= 0], minlength=1).max())
     exact: type[np.floating[Any]] = np.float32 if heaviest < _EXACT_FLOAT32 else np.float64
-    counters = [_Counter(columns[c], positive[c], thresholds[c], owner, n_clusters, exact) for c in range(n_classes)]
+    counters = [
+        _Counter(*data.column(c), thresholds[c], data.rows(c, owner), n_clusters, exact) for c in range(n_classes)
+    ]
     replicates = {metric: np.empty((n, n_classes)) for metric in BOOTSTRAPPED}
     for start, drawn in _draws(n_clusters, n, seed, exact):
         rows = slice(start, start + drawn.shape[1])
@@ -169,14 +171,22 @@ def two_sided_p(differences: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(n > 0, p, np.nan)
 
 
-def _owners(clusters: ArrayLike | None, n_images: int) -> tuple[NDArray[np.int64], int]:
-    if clusters is None:
-        return np.arange(n_images), n_images
-    names = np.asarray(clusters)
+def _owners(
+    clusters: ArrayLike | None, n_images: int, drawn: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int64], int]:
+    """Number of each image's patient, -1 for images that are not `drawn`, and the number of patients."""
+    names = np.arange(n_images) if clusters is None else np.asarray(clusters)
     if names.shape != (n_images,):
         raise UserError(f"{names.shape} patients were given for {n_images} images; give one per image")
-    known, owner = np.unique(names, return_inverse=True)
-    return owner.astype(np.int64), len(known)
+    if drawn is None and clusters is None:
+        return names, n_images
+    chosen = slice(None) if drawn is None else drawn
+    patients, place = np.unique(names[chosen], return_inverse=True)
+    if not len(patients):
+        raise UserError("every label is left out; the bootstrap needs at least one known label")
+    owner = np.full(n_images, -1, dtype=np.int64)
+    owner[chosen] = place
+    return owner, len(patients)
 
 
 def _draws(

@@ -94,7 +94,7 @@ def evaluate(
 
     Args:
         scores: (N, C) probabilities (or logits, with threshold 0).
-        labels: (N, C) 0/1.
+        labels: (N, C) 0/1; -1 leaves an entry out, as if its image were not there for that class.
         groups: Class indices by group name, or the group name of each class (C,); `total` is always added.
         threshold: One for all classes or (C,); a score is a positive decision when it is strictly above.
 
@@ -109,17 +109,18 @@ def evaluate(
         >>> result.mean("bacc"), result.undefined("bacc")
         (1.0, 1)
     """
-    columns, positive = by_class(scores, labels)
-    n_classes = len(columns)
+    data = by_class(scores, labels)
+    n_classes = len(data.scores)
     thresholds = class_thresholds(threshold, n_classes)
     auc, ap = np.empty(n_classes), np.empty(n_classes)
     confusion = np.empty((n_classes, 4), dtype=np.int64)
     for c in range(n_classes):
-        ranked = rank_positives(columns[c], positive[c])
+        column, positive = data.column(c)
+        ranked = rank_positives(column, positive)
         auc[c], ap[c] = ranked.auc(), ranked.average_precision()
-        cut = columns.dtype.type(thresholds[c])
+        cut = column.dtype.type(thresholds[c])
         found = ranked.n_positive - int(np.searchsorted(ranked.scores, cut, side="right"))
-        false_alarms = int(np.count_nonzero(columns[c] > cut)) - found
+        false_alarms = int(np.count_nonzero(column > cut)) - found
         confusion[c] = found, ranked.n_positive - found, ranked.n_negative - false_alarms, false_alarms
     tp, fn, tn, fp = confusion.astype(np.float64).T
     sensitivity, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)

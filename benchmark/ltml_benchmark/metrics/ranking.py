@@ -63,15 +63,44 @@ def tied_first(ascending: NDArray[np.generic]) -> NDArray[np.int64]:
     return np.maximum.accumulate(np.where(starts, position, 0))
 
 
-def by_class(scores: ArrayLike, labels: ArrayLike) -> tuple[Scores, NDArray[np.bool_]]:
+@dataclass(frozen=True, slots=True)
+class ByClass:
+    """Scores and labels class by class, contiguous."""
+
+    scores: Scores  # (C, N) float32 or float64
+    positive: NDArray[np.bool_]  # (C, N)
+    known: NDArray[np.bool_] | None  # (C, N), False where a label is left out; None when none is
+
+    def column(self, c: int) -> tuple[Scores, NDArray[np.bool_]]:
+        """Scores (n,) and positives (n,) of the images whose label of class `c` is known."""
+        if self.known is None:
+            return self.scores[c], self.positive[c]
+        return self.scores[c][self.known[c]], self.positive[c][self.known[c]]
+
+    def rows(self, c: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Of one value per image those that belong to `column(c)`."""
+        return values if self.known is None else values[self.known[c]]
+
+    def images(self) -> NDArray[np.int64]:
+        """(C,) number of images with a known label."""
+        if self.known is None:
+            return np.full(len(self.scores), self.scores.shape[1], dtype=np.int64)
+        return np.asarray(np.count_nonzero(self.known, axis=1), dtype=np.int64)
+
+    def some_known(self) -> NDArray[np.bool_] | None:
+        """(N,) images with a known label in any class; None where that is every image."""
+        return None if self.known is None else np.asarray(self.known.any(axis=0))
+
+
+def by_class(scores: ArrayLike, labels: ArrayLike) -> ByClass:
     """Scores and labels checked and laid out class by class.
 
     Args:
         scores: (N, C), any float type; half precision becomes float32.
-        labels: (N, C), positive where above 0.
+        labels: (N, C), positive where above 0, left out where below.
 
     Returns:
-        (C, N) float32 or float64, and (C, N) bool, contiguous.
+        See `ByClass`.
 
     Raises:
         UserError: If the shapes differ, are not (N, C), or a score is not a number.
@@ -88,7 +117,11 @@ def by_class(scores: ArrayLike, labels: ArrayLike) -> tuple[Scores, NDArray[np.b
             f"scores of class {int(np.flatnonzero(np.isnan(lowest))[0])} hold values that are not numbers; "
             "look for a diverged training or a missing prediction"
         )
-    return columns, np.ascontiguousarray((y > 0).T if y.dtype != np.bool_ else y.T)
+    if y.dtype == np.bool_:
+        return ByClass(columns, np.ascontiguousarray(y.T), None)
+    some_left_out = y.dtype.kind != "u" and y.min() < 0
+    known = np.ascontiguousarray((y >= 0).T) if some_left_out else None
+    return ByClass(columns, np.ascontiguousarray((y > 0).T), known)
 
 
 def rank_positives(column: Scores, positive: NDArray[np.bool_]) -> Ranked:

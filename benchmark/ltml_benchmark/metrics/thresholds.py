@@ -16,7 +16,7 @@ def best_thresholds(scores: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]
 
     Args:
         scores: (N, C).
-        labels: (N, C) 0/1.
+        labels: (N, C) 0/1; -1 leaves an entry out.
 
     Returns:
         (C,) for `evaluate(..., threshold=...)`; 0.5 for a class without positives or without negatives.
@@ -28,10 +28,11 @@ def best_thresholds(scores: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]
         >>> best_thresholds([[0.1], [0.2], [0.3]], [[0], [0], [1]])
         array([0.25])
     """
-    columns, positive = by_class(scores, labels)
-    best = np.full(len(columns), 0.5)
-    for c, column in enumerate(columns):
-        ranked = rank_positives(column, positive[c])
+    data = by_class(scores, labels)
+    best = np.full(len(data.scores), 0.5)
+    for c in range(len(best)):
+        column, positive = data.column(c)
+        ranked = rank_positives(column, positive)
         p, n = ranked.n_positive, ranked.n_negative
         if p == 0 or n == 0:
             continue

@@ -8,15 +8,20 @@ from rich.console import Console
 from rich.table import Table
 
 from ltml_benchmark.data import GROUPS
+from ltml_benchmark.report.tables import VERIFIED
 from ltml_benchmark.scored import Comparison
 
 ROWS = ("total", *GROUPS)
 
 
 def metrics_table(content: Mapping[str, Any]) -> Table:
-    """Groups, then classes, of `metrics.json`: BACC, AUC, AP and F1 in percent with intervals."""
+    """Groups, then classes, of `metrics.json`: positives of counted labels, BACC, AUC, AP, F1 in percent, intervals."""
     title = f"{content['images']} {content['split']} images, percent, threshold {content['threshold']}"
-    table = Table("class", "positives", "BACC", "AUC", "AP", "F1", title=title, title_justify="left", box=None)
+    if content["labels_counted"] == "verified":
+        title += f", {VERIFIED}"
+    elif content["labels_left_out"]:
+        title += f", {content['labels_left_out']:,} labels left out"
+    table = Table("class", "positives", "of", "BACC", "AUC", "AP", "F1", title=title, title_justify="left", box=None)
     if "best_threshold" in content:
         table.add_column("BACC, threshold from validation")
     intervals = content.get("intervals", {"groups": {}, "classes": {}})
@@ -24,13 +29,13 @@ def metrics_table(content: Mapping[str, Any]) -> Table:
         entry = content["groups"][group]
         name = f"{group.capitalize()} ({entry['classes']} classes)"
         table.add_row(
-            name, "", *_cells(entry["mean"], intervals["groups"].get(group, {})), *_best(content, "groups", group)
+            name, "", "", *_cells(entry["mean"], intervals["groups"].get(group, {})), *_best(content, "groups", group)
         )
     table.add_section()
     for name in content["labels"]:
         entry = content["classes"][name]
         cells = _cells(entry, intervals["classes"].get(name, {}))
-        table.add_row(name, str(entry["positives"]), *cells, *_best(content, "classes", name))
+        table.add_row(name, str(entry["positives"]), str(entry["images"]), *cells, *_best(content, "classes", name))
     return unwrapped(table)
 
 
@@ -38,6 +43,8 @@ def comparison_table(comparison: Comparison) -> Table:
     """Groups, then classes: difference in points, its 95 % interval and p-value, for BACC and AUC."""
     a, b = comparison.names
     title = f"{b} minus {a}, {comparison.images} test images of {comparison.patients} patients, points"
+    if comparison.only_verified:
+        title += f", {VERIFIED}"
     table = Table("class", title=title, title_justify="left", box=None)
     for metric in ("BACC", "AUC"):
         for column in (metric, "95 %", "p"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.report.runs import RunResult
-from ltml_benchmark.report.tables import COLUMNS, METRICS, paper
+from ltml_benchmark.report.tables import COLUMNS, METRICS, VERIFIED, paper
 from ltml_benchmark.runfiles import read_json, write_json, write_text
 
 RESULT_FORMAT = "ltml-benchmark-result/1"
@@ -28,6 +28,7 @@ def result_of(runs: Sequence[RunResult], description: str) -> dict[str, Any]:
     for what, values in (
         ("recipe", {run.name for run in runs}),
         ("data set", {run.data_sha256 for run in runs}),
+        ("choice of labels", {str(run.metrics.get("labels_counted", "known")) for run in runs}),
         ("commit", {run.manifest["code"].get("commit", run.manifest["code"]["version"]) for run in runs}),
     ):
         if len(values) > 1:
@@ -46,6 +47,7 @@ def result_of(runs: Sequence[RunResult], description: str) -> dict[str, Any]:
         "seeds": sorted(run.seed for run in runs),
         "data": {"name": first.data_name, "description": description, "manifest_sha256": first.data_sha256},
         "images": first.metrics["images"],
+        "labels_counted": first.metrics.get("labels_counted", "known"),
         "undefined_classes": first.undefined("auc"),
         "results": means,
         "code": first.manifest["code"],
@@ -55,14 +57,15 @@ def result_of(runs: Sequence[RunResult], description: str) -> dict[str, Any]:
 
 
 def add_results(runs: Sequence[RunResult], folder: Path, description: str) -> list[Path]:
-    """Write one file per recipe and data set; a later result of the same recipe and data replaces the earlier one."""
-    grouped: dict[tuple[str, str], list[RunResult]] = {}
+    """Write one file per recipe, data set and choice of labels; a later result of the same replaces the earlier one."""
+    grouped: dict[tuple[str, tuple[str, bool]], list[RunResult]] = {}
     for run in runs:
-        grouped.setdefault((run.name, run.data_sha256), []).append(run)
+        grouped.setdefault((run.name, run.scored_on), []).append(run)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for (name, data), members in grouped.items():
-        paths.append(folder / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}-{data[:12]}.json")
+    for (name, (data, verified_only)), members in grouped.items():
+        stem = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}-{data[:12]}{'-verified' if verified_only else ''}"
+        paths.append(folder / f"{stem}.json")
         write_json(paths[-1], result_of(members, description))
     return paths
 
@@ -94,14 +97,15 @@ def leaderboard_page(results: Sequence[dict[str, Any]]) -> str:
         "seeds. Each table is one data set, named by the hash of its manifest; rows of two tables are not comparable.",
         "",
     ]
-    by_data: dict[str, list[dict[str, Any]]] = {}
+    by_data: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     for result in results:
-        by_data.setdefault(result["data"]["manifest_sha256"], []).append(result)
-    for sha, rows in sorted(by_data.items(), key=lambda item: item[1][0]["data"]["description"]):
+        verified_only = result.get("labels_counted") == "verified"
+        by_data.setdefault((result["data"]["manifest_sha256"], verified_only), []).append(result)
+    for (sha, verified_only), rows in sorted(by_data.items(), key=lambda item: item[1][0]["data"]["description"]):
         about = rows[0]
         lines += [f"## {about['data']['description']}", ""]
         lines += [
-            f"{about['images']} test images, manifest `{sha[:16]}`.",
+            f"{about['images']} test images{f', {VERIFIED}' if verified_only else ''}, manifest `{sha[:16]}`.",
             "",
             _line([*header, *facts]),
             _rule(len(header) + 3),

@@ -18,7 +18,7 @@ REFERENCE = "bce"
 def write_report(runs: Sequence[RunResult], out: Path, study: Mapping[str, Any] | None = None) -> Path:
     """Write the page.
 
-    Tables and per-class figures show the runs on the data set of the first run; runs on other data sets are
+    Tables and per-class figures show the runs on the data set (and choice of labels) of the first run; other runs are
     listed with their provenance and, where they belong to one, in the noise study.
 
     Args:
@@ -31,8 +31,7 @@ def write_report(runs: Sequence[RunResult], out: Path, study: Mapping[str, Any] 
     """
     from jinja2 import Environment, PackageLoader, select_autoescape
 
-    first = runs[0].data_sha256
-    main = [run for run in runs if run.data_sha256 == first]
+    main = [run for run in runs if run.scored_on == runs[0].scored_on]
     seen: dict[str, RunResult] = {}
     for run in main:
         seen.setdefault(run.name, run)

@@ -43,6 +43,16 @@ class RunResult:
         return str(self.manifest["data"]["name"])
 
     @property
+    def verified_only(self) -> bool:
+        """Whether only labels that a person verified were scored."""
+        return self.metrics.get("labels_counted") == "verified"
+
+    @property
+    def scored_on(self) -> tuple[str, bool]:
+        """Data set and which of its labels counted; results are comparable where this is the same."""
+        return self.data_sha256, self.verified_only
+
+    @property
     def labels(self) -> list[str]:
         """Class names in order."""
         return [str(name) for name in self.metrics["labels"]]
@@ -75,7 +85,7 @@ class RunResult:
 
     def seeds_differ(self, other: "RunResult") -> bool:
         """Whether two runs are the same recipe and data with different seeds."""
-        return (self.name, self.data_sha256) == (other.name, other.data_sha256) and self.seed != other.seed
+        return (self.name, self.scored_on) == (other.name, other.scored_on) and self.seed != other.seed
 
 
 def read_runs(paths: Sequence[Path]) -> list[RunResult]:

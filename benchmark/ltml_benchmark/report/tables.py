@@ -16,6 +16,7 @@ from ltml_benchmark.report.runs import RunResult
 Form = Literal["md", "latex", "csv"]
 COLUMNS = ("total", "head", "medium", "tail")
 METRICS = ("bacc", "auc")
+VERIFIED = "verified labels only"
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,15 @@ def paper() -> dict[str, Any]:
 
 
 def rows_of(runs: Sequence[RunResult], threshold: str = "0.5") -> list[Row]:
-    """One row per recipe and data set, seeds averaged, in the order given."""
-    grouped: dict[tuple[str, str], list[RunResult]] = {}
+    """One row per recipe, data set and choice of labels, seeds averaged, in the order given."""
+    grouped: dict[tuple[str, tuple[str, bool]], list[RunResult]] = {}
     for run in runs:
-        grouped.setdefault((run.name, run.data_sha256), []).append(run)
-    several = len({data for _, data in grouped}) > 1
+        grouped.setdefault((run.name, run.scored_on), []).append(run)
+    several = len({data for _, (data, _) in grouped}) > 1
+    mixed = len({verified_only for _, (_, verified_only) in grouped}) > 1
     rows = []
-    for (name, _), members in grouped.items():
+    for (recipe, (_, verified_only)), members in grouped.items():
+        name = f"{recipe}, {VERIFIED}" if mixed and verified_only else recipe
         values = {
             metric: np.array([[100 * run.summary(metric, column, threshold) for column in COLUMNS] for run in members])
             for metric in METRICS
@@ -161,6 +164,8 @@ def _csv(rows: Sequence[Row]) -> str:
 def _notes(runs: Sequence[RunResult], like: str | None, threshold: str) -> list[str]:
     cut = "a score of 0.5" if threshold == "0.5" else "the threshold that was best on validation, class by class"
     notes = [f"Percent. BACC at {cut}. Total, Head, Medium and Tail are means over classes with a defined value."]
+    if runs and all(run.verified_only for run in runs):
+        notes.append(f"Scored on {VERIFIED}.")
     if any(run.seeds_differ(other) for run in runs for other in runs):
         notes.append("± is the standard deviation over seeds.")
     undefined = sorted({f"{run.name}: {n}" for run in runs if (n := run.undefined("auc"))})

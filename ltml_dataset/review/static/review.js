@@ -11,11 +11,11 @@
   const focused = () => document.activeElement?.closest?.("#panel .label") ?? current;
   let current = null;
 
-  function focusRow(row) {
+  function focusRow(row, scroll = true) {
     if (!row) return;
     current = row;
     row.focus({preventScroll: true});
-    row.scrollIntoView({block: "nearest"});
+    if (scroll) row.scrollIntoView({block: "nearest"});
     for (const mark of document.querySelectorAll(".report mark")) {
       mark.classList.toggle("of-label", (mark.title || "").split("; ").some((t) => t.startsWith(row.dataset.label + ":")));
     }
@@ -43,7 +43,10 @@
         const checked = row.querySelector('[aria-checked="true"]');
         row.classList.toggle("changed", Boolean(checked) && checked.dataset.state !== row.dataset.machine);
       }
-      if (study !== null) focusRow(rowOf(shown.focus) ?? rows()[0]);
+      // Where the panel stands below the report, a new study starts at its report.
+      const beside = window.matchMedia("(min-width: 901px)").matches;
+      if (study !== null) focusRow(rowOf(shown.focus) ?? rows()[0], beside);
+      if (!beside) window.scrollTo(0, 0);
       document.body.dataset.study = study ?? "";
     });
   };

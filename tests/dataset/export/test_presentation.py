@@ -20,7 +20,7 @@ from ltml_dataset.export.parquet import SplitWriter
 from ltml_dataset.export.presentation import write_presentation
 from ltml_dataset.schema import SPLITS, image_schema, mention_schema, study_schema
 
-NAMES = ("Edema", "No", "Mass | Nodule: <left>")
+NAMES = ("Edema", "No", "Mass | $N$odule: <left> 肺")
 RATIOS = {"train": 0.6, "validation": 0.2, "test": 0.2}
 FIGURES = ("conditional_probability", "long_tail", "split_balance")
 
@@ -140,7 +140,7 @@ def test_the_card_says_what_was_promised(folder: Path) -> None:
         assert heading in headings
     assert "What must not be redistributed" in headings
     row = next(line for line in text.splitlines() if line.startswith("| 2 |"))
-    assert r"Mass \| Nodule: &lt;left>" in row
+    assert r"Mass \| $N$odule: &lt;left> 肺" in row
     assert row.endswith("| tail | 0 | 0 | 0 | 0 |")
     assert ("Fluid \\| in the lung." in text) is mined
     assert ("0.512" in text) is mined
@@ -196,7 +196,9 @@ def test_figures_are_drawn_and_equal_input_gives_equal_bytes(folder: Path, tmp_p
         with Image.open(folder / "figures" / f"{stem}.png") as image:
             assert min(image.size) > 300
         svg = ElementTree.parse(folder / "figures" / f"{stem}.svg").getroot()
-        assert "Edema" in "".join(svg.itertext())
+        text = "".join(svg.itertext())
+        assert "Edema" in text
+        assert (NAMES[2] in text) is (stem != "split_balance")  # it has no image, so no share either
 
 
 def test_pairs_and_conditional_probabilities(folder: Path) -> None:

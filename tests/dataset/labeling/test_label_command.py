@@ -131,3 +131,11 @@ def test_explain_as_json_reads_a_file(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_explain_of_a_missing_file_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("explain", "no_such_report.txt") == 1
     assert "was not found" in capsys.readouterr().err
+
+
+def test_explain_of_a_whole_report_is_as_written_down(capsys: pytest.CaptureFixture[str]) -> None:
+    golden = Path(__file__).parents[2] / "golden"
+    assert run("explain", golden / "explain_report.txt") == 0
+    shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    expected = (golden / "explain_output.txt").read_text(encoding="utf-8").splitlines()
+    assert shown == [line.rstrip() for line in expected]
