@@ -157,7 +157,7 @@ def _reach_right(
             if cue.scope != "sentence":
                 break
         elif ref in _SOFT_BREAKS:
-            if first > end and cue.scope != "sentence":
+            if (first > end or cue.scope == "next") and cue.scope != "sentence":
                 break
         elif ref == _PART:
             if cue.kind in ("negation", "uncertainty") and not reached:
@@ -167,8 +167,8 @@ def _reach_right(
         elif ref in (_COMMA, _AND):
             if cue.scope == "sentence":
                 continue
-            if cue.kind == "history" and ref == _COMMA and not reached:
-                break  # "one day prior, edema is stable"
+            if (cue.kind == "history" or cue.scope == "next") and ref == _COMMA and not reached:
+                break  # "one day prior, edema is stable", "pneumonia unlikely, edema stable"
             if cue.scope == "phrase" and first > end and not _is_closed_by_or(timeline, k):
                 break
             if cue.scope == "next" and reached and not _is_closed_by_or(timeline, k):

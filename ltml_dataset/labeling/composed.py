@@ -1,6 +1,15 @@
 """Composed findings: a site with its predicate, in either order, in one clause."""
 
-from ltml_dataset.labeling.compiled import NEGATIVE, POSITIVE, UNCERTAIN, CompiledLexicon, Role, RuleEntry, Word
+from ltml_dataset.labeling.compiled import (
+    NEGATIVE,
+    POSITIVE,
+    UNCERTAIN,
+    CompiledLexicon,
+    CueEntry,
+    Role,
+    RuleEntry,
+    Word,
+)
 from ltml_dataset.labeling.matcher import Hit, Modifier, find_modifiers
 from ltml_dataset.labeling.vocabulary import number_value
 
@@ -41,12 +50,16 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
     Returns:
         Mentions, in no particular order.
     """
-    has_site = False
-    for hit in hits:
-        if hit[2] == _SITE:
+    has_site = has_predicate = is_enough = False
+    for _, _, role, ref in hits:
+        if role == _SITE:
             has_site = True
-            break
-    if not has_site and not compiled.finding_rules:
+            is_enough = is_enough or ref in compiled.alone_by_site
+        elif role == _PREDICATE:
+            has_predicate = True
+        elif role == _PHRASE:
+            is_enough = is_enough or compiled.phrases[ref].label in compiled.finding_rules
+    if not is_enough and not (has_site and has_predicate):
         return []
     return _Composer(code, hits, compiled).compose(has_site)
 
@@ -74,7 +87,7 @@ class _Composer:
         if has_site:
             for i, hit in enumerate(hits):
                 if hit[2] == _PREDICATE:
-                    attached, follows = _sites_of(i, hits)
+                    attached, follows = _sites_of(i, hits, compiled.cues)
                     for j in attached:
                         for twin in _same_words(hits[j], hits):
                             self._judge_pair(twin, hit, follows)
@@ -133,14 +146,14 @@ def _mention(rule: RuleEntry, site: Hit, anchor: Hit, state: int, site_first: in
     return (first, last, anchor[0], anchor[1], rule.label, rule.phrase, state, site_first)
 
 
-def _sites_of(i: int, hits: list[Hit]) -> tuple[list[int], bool]:
+def _sites_of(i: int, hits: list[Hit], cues: list[CueEntry]) -> tuple[list[int], bool]:
     """Sites that predicate `i` speaks of, and whether it follows them ("heart is enlarged")."""
     start, end = hits[i][0], hits[i][1]
     if not _after_copula(i, hits):
         right = _site_to_the_right(i, hits, end, _opens_member(i, hits))
         if right is not None:
             return [right, *_joined_right(right, hits)], False
-    left = _site_to_the_left(i, hits, start)
+    left = _site_to_the_left(i, hits, start, cues)
     if left is None:
         return [], False
     return [left, *_joined_left(left, hits)], True
@@ -220,7 +233,7 @@ def _has_own_predicate(k: int, hits: list[Hit]) -> bool:
     return False
 
 
-def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
+def _site_to_the_left(i: int, hits: list[Hit], start: int, cues: list[CueEntry]) -> int | None:
     crossed_copula = False
     and_at = -1
     for j in range(i - 1, -1, -1):
@@ -230,7 +243,7 @@ def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
         if hit[2] == _SITE:
             return j
         if hit[2] == _WORD:
-            if hit[3] in _BREAKS:
+            if hit[3] in _BREAKS and not (hit[3] == _CLAUSE and _keeps_subject(j, hits, cues)):
                 return None
             if hit[3] == _COPULA:
                 crossed_copula = True
@@ -241,6 +254,17 @@ def _site_to_the_left(i: int, hits: list[Hit], start: int) -> int | None:
         elif hit[2] == _PHRASE and not crossed_copula:
             return None
     return None
+
+
+def _keeps_subject(j: int, hits: list[Hit], cues: list[CueEntry]) -> bool:
+    """Whether a verb follows clause word `j` at once: "hard to assess but may be enlarged" is still about the heart."""
+    end = hits[j][1]
+    for first, _, role, ref in hits[j + 1 : j + 4]:
+        if first == end and role == _WORD and ref == _COPULA:
+            return True
+        if first == end and role == _CUE and cues[ref].kind == "uncertainty" and cues[ref].scope == "list":
+            return True
+    return False
 
 
 def _joined_left(j: int, hits: list[Hit]) -> list[int]:
