@@ -50,12 +50,16 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
     Returns:
         Mentions, in no particular order.
     """
-    has_site = False
-    for hit in hits:
-        if hit[2] == _SITE:
+    has_site = has_predicate = is_enough = False
+    for _, _, role, ref in hits:
+        if role == _SITE:
             has_site = True
-            break
-    if not has_site and not compiled.finding_rules:
+            is_enough = is_enough or ref in compiled.alone_by_site
+        elif role == _PREDICATE:
+            has_predicate = True
+        elif role == _PHRASE:
+            is_enough = is_enough or compiled.phrases[ref].label in compiled.finding_rules
+    if not is_enough and not (has_site and has_predicate):
         return []
     return _Composer(code, hits, compiled).compose(has_site)
 

@@ -166,6 +166,10 @@ def test_the_unit_that_stays_whole_can_be_chosen(tmp_path: Path, capsys: pytest.
     call = ["split", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "out"), "--json"]
     assert main(call) == 1
     assert "no patient column" in capsys.readouterr().err
+    assert main([*call[:-1], "--split.group-by", "image"]) == 0
+    shown = capsys.readouterr().out
+    assert "Labels    2: A ... B" in shown
+    assert "No label has 1,000 images, so all of them are tail" in shown
     assert main([*call, "--split.group-by", "study", "--split.ratios", "1:1:2"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert {name: size["rows"] for name, size in summary["splits"].items()} == {
