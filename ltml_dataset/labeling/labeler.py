@@ -60,6 +60,23 @@ class _Read(NamedTuple):
     sections: npt.NDArray[np.int64]
     section_names: list[str]
 
+    @property
+    def has_text(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each report has a sentence."""
+        has_text: npt.NDArray[np.bool_] = np.append(self.starts[1:], len(self.numbers)) > self.starts
+        return has_text
+
+
+class JudgedReports(NamedTuple):
+    """What is known of a batch of reports."""
+
+    labels: pa.RecordBatch
+    """The label file's rows."""
+    evidence: pa.RecordBatch
+    """One row per mention, as `Labeler.judge_batch` says."""
+    has_text: pa.BooleanArray
+    """(N,) whether a section with text was read; a report with text may have no label at all."""
+
 
 class Labeler:
     """Labels reports; the same text always gets the same labels, in any order, batch or process.
@@ -189,8 +206,13 @@ class Labeler:
             The label file's rows, and one row per mention: `row` (int32, position in the batch), then the columns of
             `EVIDENCE_SCHEMA`.
         """
+        judged = self.judge_reports(batch)
+        return judged.labels, judged.evidence
+
+    def judge_reports(self, batch: pa.RecordBatch) -> JudgedReports:
+        """Labels and evidence of one batch, and which reports had any text to read."""
         read = self._read(batch, self._names_of_texts(batch), with_mentions=True)
-        return self._labels(batch, read), self._evidence(batch, read)
+        return JudgedReports(self._labels(batch, read), self._evidence(batch, read), pa.array(read.has_text))
 
     def explain(self, text: str) -> list[Mention]:
         """Every mention of one report, in reading order, also those that lose in aggregation."""
@@ -284,9 +306,8 @@ class Labeler:
     def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
         ranks = aggregate_ranks(self._store.ranks, read.numbers, read.starts)
         raise_parents(ranks, self._pairs)
-        has_text = np.append(read.starts[1:], len(read.numbers)) > read.starts
         columns = [ranks_to_column(ranks[:, i]) for i in self._columns]
-        columns.append(no_finding_column(ranks, self._findings, has_text))
+        columns.append(no_finding_column(ranks, self._findings, read.has_text))
         return pa.RecordBatch.from_arrays([_report_ids(batch), *columns], schema=self._schema)
 
     def _evidence(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
