@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,6 +167,7 @@ class Labeler:
             lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *decided
         )
         self._schema = label_schema(self.label_names)
+        self._lock = threading.Lock()  # the store is shared by all batches of this labeler
         self._chosen_columns: dict[tuple[tuple[str, ...], tuple[bool, ...]], list[tuple[int, str]]] = {}
 
     @classmethod
@@ -197,7 +199,9 @@ class Labeler:
 
     def label_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The label file's rows for one batch of reports, in order. A pure function of the batch."""
-        return self._labels(batch, self._read(batch, self._names_of_texts(batch), with_mentions=False))
+        names = self._names_of_texts(batch)
+        with self._lock:
+            return self._labels(batch, self._read(batch, names, with_mentions=False))
 
     def judge_batch(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Labels and evidence of one batch.
@@ -211,13 +215,16 @@ class Labeler:
 
     def judge_reports(self, batch: pa.RecordBatch) -> JudgedReports:
         """Labels and evidence of one batch, and which reports had any text to read."""
-        read = self._read(batch, self._names_of_texts(batch), with_mentions=True)
-        return JudgedReports(self._labels(batch, read), self._evidence(batch, read), pa.array(read.has_text))
+        names = self._names_of_texts(batch)
+        with self._lock:
+            read = self._read(batch, names, with_mentions=True)
+            return JudgedReports(self._labels(batch, read), self._evidence(batch, read), pa.array(read.has_text))
 
     def explain(self, text: str) -> list[Mention]:
         """Every mention of one report, in reading order, also those that lose in aggregation."""
         batch = pa.record_batch({"report_id": pa.array([""]), "text": pa.array([text], pa.string())})
-        evidence = self._evidence(batch, self._read(batch, ("text",), with_mentions=True))
+        with self._lock:
+            evidence = self._evidence(batch, self._read(batch, ("text",), with_mentions=True))
         return [
             Mention(**{**row, "status": Assertion(row["status"])})
             for row in evidence.drop_columns(["row", "report_id"]).to_pylist()

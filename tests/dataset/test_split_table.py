@@ -135,6 +135,21 @@ def test_the_official_label_file_of_mimic(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("patient,is_frontal,A,B,C,age", ("A", "B", "C")),
+        ("patient,frontal,A,B,C,age", ("A", "B", "C")),
+        ("patient,label_missing,A,B,C,age", ("A", "B", "C")),
+        ("patient,label_a,label_b,label_c,label_d,age", ("label_a", "label_b", "label_c", "label_d")),
+        ("patient,study,A,B,C,age", ("A", "B", "C")),
+    ],
+)
+def test_flags_are_told_from_labels(header: str, expected: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"{header}\n1,1,0,1,0,50\n2,0,1,1,0,60\n")
+    assert read_labelled(tmp_path / "t.csv").label_names == expected
+
+
+@pytest.mark.parametrize(
     ("column", "values"),
     [
         ("Finding Labels", ["Mass|Edema", "No Finding", "Edema"]),
