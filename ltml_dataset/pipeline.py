@@ -13,19 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ltml_dataset.building.dealing import split_images
+from ltml_dataset.building.folder import write_data_set
+from ltml_dataset.building.job import Job, open_job
+from ltml_dataset.building.merging import merge_given_labels, merge_verified_labels
+from ltml_dataset.building.shards import LabelPartition
 from ltml_dataset.config import BuildConfig
-from ltml_dataset.dealing import split_images
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.hub import push_to_hub
 from ltml_dataset.export.manifest import Manifest
-from ltml_dataset.folder import write_data_set
 from ltml_dataset.images import ImageRows, list_images, read_metadata
-from ltml_dataset.job import Job, open_job
-from ltml_dataset.merging import merge_given_labels, merge_verified_labels
 from ltml_dataset.progress import progress_bar
 from ltml_dataset.runners import run
 from ltml_dataset.runners.local import n_cores
-from ltml_dataset.shards import LabelPartition
 from ltml_dataset.studies import Studies, collect_studies
 
 

@@ -29,19 +29,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from performance_page import machine, write_section
 
+from ltml_dataset.building.dealing import split_images, split_studies
+from ltml_dataset.building.folder import describe
+from ltml_dataset.building.job import Job, open_job
+from ltml_dataset.building.merging import Merged, merge_given_labels
+from ltml_dataset.building.shards import LabelPartition, require
 from ltml_dataset.config import BuildConfig
-from ltml_dataset.dealing import split_images, split_studies
 from ltml_dataset.export.card import label_notes
 from ltml_dataset.export.manifest import Manifest, written_files
 from ltml_dataset.export.presentation import write_presentation
 from ltml_dataset.export.rows import write_images, write_mentions, write_studies
-from ltml_dataset.folder import describe
 from ltml_dataset.images import ImageRows
-from ltml_dataset.job import Job, open_job
-from ltml_dataset.merging import Merged, merge_given_labels
 from ltml_dataset.pipeline import find_images, name_patients, read_studies
 from ltml_dataset.schema import SPLITS
-from ltml_dataset.shards import LabelPartition, require
 from ltml_dataset.simulate import simulate_release
 from ltml_dataset.sources.zip_directory import data_starts, read_directory
 from ltml_lexicons.choose import choose_labels

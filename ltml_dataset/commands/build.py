@@ -14,7 +14,7 @@ MOST_NOTES = 5
 """Notes that are printed; all are in the manifest."""
 
 if TYPE_CHECKING:
-    from ltml_dataset.job import Job
+    from ltml_dataset.building.job import Job
     from ltml_dataset.pipeline import Built
 
 
@@ -36,7 +36,7 @@ def build(
         recipe: YAML file of these options; flags win.
         json: Print a machine-readable summary.
     """
-    from ltml_dataset.job import open_job
+    from ltml_dataset.building.job import open_job
     from ltml_dataset.pipeline import build as build_data_set
     from ltml_dataset.pipeline import label_reports
 

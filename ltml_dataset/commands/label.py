@@ -11,7 +11,7 @@ from ltml_dataset.errors import UserError
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from ltml_dataset.label_file import LabelSummary
+    from ltml_dataset.building.label_file import LabelSummary
     from ltml_dataset.records import Mention
 
 COLOURS = {1: "bold green", 0: "red", -1: "bold yellow"}
@@ -71,7 +71,7 @@ def label(
         runner: local: processes on this machine. ray, spark: a cluster that sees the same folders.
         json: Print a machine-readable summary instead of the table.
     """
-    from ltml_dataset.label_file import write_labels
+    from ltml_dataset.building.label_file import write_labels
     from ltml_dataset.labeling.labeler import Labeler
     from ltml_dataset.sources import open_source
     from ltml_dataset.text.section_overrides import load_overrides
@@ -219,7 +219,7 @@ def _print_summary(summary: "LabelSummary", out: Path, evidence: Path | None) ->
     from rich.console import Console
     from rich.table import Table
 
-    from ltml_dataset.label_file import skipped_sentence
+    from ltml_dataset.building.label_file import skipped_sentence
 
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)

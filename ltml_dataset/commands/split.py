@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from ltml_dataset.table_config import TableConfig
+from ltml_dataset.building.table_config import TableConfig
 
 if TYPE_CHECKING:
-    from ltml_dataset.split_table import SplitFolder
+    from ltml_dataset.building.split_table import SplitFolder
     from ltml_dataset.splits import Cell
 
 
@@ -31,7 +31,7 @@ def split(
         options: What is in the table, and how to split it.
         json: Print a machine-readable summary.
     """
-    from ltml_dataset.split_table import split_table
+    from ltml_dataset.building.split_table import split_table
 
     done = split_table(table, out, options)
     if json:

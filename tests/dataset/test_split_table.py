@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 from shared_data import shared
 
+from ltml_dataset.building.split_table import groups_of, split_table, targets_of
+from ltml_dataset.building.table_config import TableConfig
 from ltml_dataset.cli import main
 from ltml_dataset.config import SplitConfig
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import differences, read_manifest
 from ltml_dataset.sources.labelled import NOT_MENTIONED, read_labelled
-from ltml_dataset.split_table import groups_of, split_table, targets_of
-from ltml_dataset.table_config import TableConfig
 
 
 def png(shade: int) -> bytes:

@@ -54,8 +54,8 @@ def test_row_groups_do_not_show_how_the_work_was_cut(tmp_path: Path, monkeypatch
     path.write_text("".join(json.dumps({"report_id": f"r{i}", "text": line}) + "\n" for i, line in enumerate(LINES)))
     files = []
     for size in (7, 4096):
-        monkeypatch.setattr("ltml_dataset.label_file.REPORTS_PER_PARTITION", size)
-        monkeypatch.setattr("ltml_dataset.label_file.ROWS_PER_GROUP", 50)
+        monkeypatch.setattr("ltml_dataset.building.label_file.REPORTS_PER_PARTITION", size)
+        monkeypatch.setattr("ltml_dataset.building.label_file.ROWS_PER_GROUP", 50)
         out = tmp_path / f"{size}.parquet"
         assert run("label", path, "--out", out, "--workers", 1) == 0
         files.append(out.read_bytes())

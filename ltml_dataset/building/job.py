@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ltml_dataset.building.shards import REPORTS_PER_SHARD, Shards, open_shards
+from ltml_dataset.building.verified import decisions_file
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import InputFile, LexiconStamp
@@ -11,12 +13,10 @@ from ltml_dataset.export.parquet import writing
 from ltml_dataset.export.staging import check_out
 from ltml_dataset.labeling.engines import Engine
 from ltml_dataset.labeling.labeler import Labeler
-from ltml_dataset.shards import REPORTS_PER_SHARD, Shards, open_shards
 from ltml_dataset.sources import Partition, Source, open_source
 from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.mimic_tables import FILES, find_file
 from ltml_dataset.text.section_overrides import load_overrides
-from ltml_dataset.verified import decisions_file
 
 _ROLES = {
     "metadata": "metadata",

@@ -7,7 +7,11 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
-from ltml_dataset.dealing import ImageSplit, split_studies
+from ltml_dataset.building.dealing import ImageSplit, split_studies
+from ltml_dataset.building.job import Job
+from ltml_dataset.building.merging import Merged
+from ltml_dataset.building.second_opinion import count_disagreements, write_disagreements
+from ltml_dataset.building.shards import ShardDone, forget_others, require
 from ltml_dataset.export.card import label_notes
 from ltml_dataset.export.manifest import (
     Manifest,
@@ -22,14 +26,10 @@ from ltml_dataset.export.presentation import write_presentation
 from ltml_dataset.export.rows import SplitCodes, write_images, write_mentions, write_studies
 from ltml_dataset.export.staging import staged
 from ltml_dataset.images import ImageRows
-from ltml_dataset.job import Job
-from ltml_dataset.merging import Merged
 from ltml_dataset.official import States
 from ltml_dataset.records import Skip
 from ltml_dataset.review.folder import SOURCE_NOTE
 from ltml_dataset.schema import NO_FINDING, SPLITS
-from ltml_dataset.second_opinion import count_disagreements, write_disagreements
-from ltml_dataset.shards import ShardDone, forget_others, require
 from ltml_dataset.studies import Studies, collect_studies
 from ltml_lexicons.choose import choose_labels
 

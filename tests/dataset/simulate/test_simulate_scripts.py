@@ -8,7 +8,7 @@ import pytest
 
 from ltml_dataset.simulate import simulate_release
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: str) -> None:

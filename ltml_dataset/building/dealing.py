@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ltml_dataset.building.job import Job
 from ltml_dataset.export.rows import SplitCodes
 from ltml_dataset.images import ImageRows
-from ltml_dataset.job import Job
 from ltml_dataset.official import States
 from ltml_dataset.records import Skip
 from ltml_dataset.schema import SPLITS

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ltml_dataset.job import Job
+from ltml_dataset.building.job import Job
+from ltml_dataset.building.verified import apply_review
 from ltml_dataset.official import (
     NOT_MENTIONED,
     Agreement,
@@ -19,7 +20,6 @@ from ltml_dataset.official import (
 from ltml_dataset.records import Assertion
 from ltml_dataset.schema import LABEL_SOURCES, NO_FINDING
 from ltml_dataset.studies import Studies
-from ltml_dataset.verified import apply_review
 from ltml_lexicons.choose import choose_labels
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ltml_dataset.building.table_config import TableConfig
 from ltml_dataset.config import SplitConfig, Uncertain
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import (
@@ -31,7 +32,6 @@ from ltml_dataset.schema import SPLITS, image_schema
 from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.labelled import NOT_MENTIONED, LabelledTable, read_labelled
 from ltml_dataset.splits import Cell, assign_splits, balance_notes, balance_table, splits_from_ids
-from ltml_dataset.table_config import TableConfig
 
 Targets = npt.NDArray[np.int8]
 Names = npt.NDArray[np.str_]
