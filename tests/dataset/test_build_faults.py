@@ -13,7 +13,7 @@ import pytest
 from plain_figures import DRAWINGS, draw_plainly
 from report_tables import folder_bytes, report_rows, write_csv
 
-from ltml_dataset import job as job_module
+from ltml_dataset.building import job as job_module
 from ltml_dataset.cli import main
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.errors import UserError
@@ -25,7 +25,7 @@ CHILD = """
 import os, pathlib, resource, signal, sys
 from plain_figures import draw_plainly
 
-from ltml_dataset import job
+from ltml_dataset.building import job
 from ltml_dataset.cli import main
 
 draw_plainly()

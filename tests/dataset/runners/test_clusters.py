@@ -8,7 +8,7 @@ import pytest
 from plain_figures import DRAWINGS, draw_plainly
 from report_tables import folder_bytes, report_rows, write_csv
 
-from ltml_dataset import job as job_module
+from ltml_dataset.building import job as job_module
 from ltml_dataset.config import BuildConfig, Runner, read_recipe
 from ltml_dataset.errors import UserError
 from ltml_dataset.export import presentation
