@@ -6,6 +6,9 @@ import pyarrow as pa
 
 NO_FINDING = "No Finding"
 
+HAS_TEXT = "has_text"
+"""Column of a shard: whether any text of the report was read. Without it nothing is known, unlike "all absent"."""
+
 SPLITS = ("train", "validation", "test")
 
 LABEL_SOURCES = ("machine", "official", "gold", "reader", "readers", "adjudicated")

@@ -21,10 +21,12 @@ from ltml_dataset.export.manifest import InputFile
 from ltml_dataset.export.parquet import replacing, writing
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.records import Skip
-from ltml_dataset.schema import EVIDENCE_SCHEMA
+from ltml_dataset.schema import EVIDENCE_SCHEMA, HAS_TEXT
 from ltml_dataset.sources import Partition, Source, not_utf8
 
 REPORTS_PER_SHARD = 4096
+LAYOUT = 2
+"""Raise when the columns of a shard change: shards of an earlier layout are then written again."""
 _DETAILS = b"ltml"
 _CODED = {"label", "section", "phrase", "phrase_source", "cue", "rule"}
 """Columns of mentions with few distinct values, kept as codes."""
@@ -69,7 +71,7 @@ class Shards:
         return ShardDone(index, details["n_reports"], details["n_mentions"], details["n_not_utf8"], skips)
 
     def labels(self, index: int) -> pa.Table:
-        """`report_id`, `subject_id`, `study_id`, one int8 column per class, `No Finding`."""
+        """`report_id`, `subject_id`, `study_id`, `has_text`, one int8 column per class, `No Finding`."""
         return _read(self.labels_path(index))
 
     def mentions(self, index: int) -> pa.Table:
@@ -92,10 +94,10 @@ class LabelPartition:
             UserError: The cache cannot be written.
         """
         reports, skips = self.source.read(partition)
-        labels, evidence = self.labeler.judge_batch(reports)
+        labels, evidence, has_text = self.labeler.judge_reports(reports)
         states = [labels.column(name) for name in labels.schema.names[1:]]
         ids = [reports.column(name) for name in ("report_id", "subject_id", "study_id")]
-        names = ["report_id", "subject_id", "study_id", *labels.schema.names[1:]]
+        names = ["report_id", "subject_id", "study_id", HAS_TEXT, *labels.schema.names[1:]]
         details: dict[str, Any] = {
             "n_reports": reports.num_rows,
             "n_mentions": evidence.num_rows,
@@ -103,7 +105,7 @@ class LabelPartition:
             "skips": [[skip.input, skip.reason] for skip in skips],
         }
         _write(_coded(evidence), self.shards.mentions_path(partition.index))
-        table = pa.Table.from_arrays([*ids, *states], names)
+        table = pa.Table.from_arrays([*ids, has_text, *states], names)
         _write(table.replace_schema_metadata({_DETAILS: json.dumps(details)}), self.shards.labels_path(partition.index))
         return ShardDone(partition.index, reports.num_rows, evidence.num_rows, details["n_not_utf8"], tuple(skips))
 
@@ -122,6 +124,7 @@ def open_shards(out: Path, inputs: Sequence[InputFile], labeler: Labeler, column
         "labeler": labeler.fingerprint,
         "columns": columns,
         "rows": REPORTS_PER_SHARD,
+        "layout": LAYOUT,
         "version": __version__,
     }
     key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from ltml_dataset.config import Uncertain
 from ltml_dataset.official import NOT_MENTIONED, States
 from ltml_dataset.records import Assertion
-from ltml_dataset.schema import NO_FINDING
+from ltml_dataset.schema import HAS_TEXT, NO_FINDING
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Studies:
     label_names: tuple[str, ...]
     """C names, without `No Finding`."""
     is_labelled: npt.NDArray[np.bool_]
-    """(N,): the report held text that was labelled; without it nothing is known, which is not "all absent"."""
+    """(N,): text of the report was read, whether or not it names a class, or others labelled it; else nothing is known,
+    which is not "all absent"."""
     sources: npt.NDArray[np.int8] | None = None
     """(N, C) index into `LABEL_SOURCES`: who decided each label; None where it was the machine throughout."""
 
@@ -72,7 +73,7 @@ def collect_studies(tables: Sequence[pa.Table], label_names: Sequence[str]) -> S
     if study_ids.null_count:
         subject_ids = subject_ids.cast(pa.string())
         study_ids = pc.coalesce(study_ids.cast(pa.string()), report_ids)
-    is_labelled = (states != NOT_MENTIONED).any(axis=1)
+    is_labelled = np.concatenate([np.zeros(0, np.bool_), *(table[HAS_TEXT].to_numpy() for table in tables)])
     return Studies(report_ids, subject_ids, study_ids, states, tuple(label_names), is_labelled)
 
 

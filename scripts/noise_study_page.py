@@ -8,9 +8,9 @@ from pathlib import Path
 
 from performance_page import machine
 
+from ltml_benchmark.config import Recipe
 from ltml_benchmark.noise import find_study, study_table, verdict
 from ltml_benchmark.report.runs import read_runs
-from ltml_benchmark.report.tables import rows_of
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "noise-study.md"
 HEAD = """# Who recovers the tail when labels miss findings?
@@ -41,25 +41,26 @@ def main() -> None:
         parser.error(f"{options.demo} has no noise_study.json; run `ltml-benchmark demo --out {options.demo}`")
     runs = read_runs([options.demo / "runs"])
     settings = study["settings"]
-    epochs = 8
     parts = [
         HEAD.format(
             **study["images"],
             size=settings["transforms"]["image_size"],
-            steps=epochs * settings["steps_per_epoch"],
+            steps=Recipe().epochs * settings["steps_per_epoch"],
             batch=settings["batch_size"],
             seeds=study["seeds"],
         )
     ]
     for group in ("tail", "head"):
         parts += [f"## {group.capitalize()} classes", "", study_table(study, group), ""]
-    sentences = [verdict(study, metric, rate) for rate in study["missed"] for metric in ("bacc", "auc", "recovered")]
+    sentences = [
+        verdict(study, metric, rate)
+        for rate in study["missed"]
+        for metric in ("bacc", "auc", "recovered")
+        if rate > 0 or metric != "recovered"
+    ]
     parts += ["## In words", "", *(f"- {sentence}" for sentence in sentences if sentence), ""]
     seconds = sum(run.manifest["training"]["seconds"] for run in runs)
-    parts.append(
-        f"{len(runs)} runs, {len(rows_of(runs))} rows of method and data, {seconds:.0f} s of training time on "
-        f"{machine()}, shared with other work."
-    )
+    parts.append(f"{len(runs)} runs, {seconds:.0f} s of training time on {machine()}, shared with other work.")
     options.page.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 

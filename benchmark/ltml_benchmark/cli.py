@@ -136,7 +136,7 @@ def demo(
     print(study_table(study) + "\n")
     sentences = [verdict(study, metric, rate) for rate in missed for metric in ("bacc", "auc")]
     print("\n".join(filter(None, sentences)))
-    write_report(runs, out / "report.html", study)
+    write_report(sorted(runs, key=lambda run: order[run.name]), out / "report.html", study)
     print(f"\n{study['runs_trained']} runs in {study['seconds']:.0f} s; report: {out / 'report.html'}")
 
 
@@ -249,7 +249,10 @@ def report(runs: Annotated[list[Path], Parameter(negative=())], *, out: Path) ->
     from ltml_benchmark.report.page import write_report
     from ltml_benchmark.report.runs import read_runs
 
-    print(write_report(read_runs(runs), out, find_study(runs)))
+    study = find_study(runs)
+    order = {name: place for place, name in enumerate(study["methods"])} if study else {}
+    found = sorted(read_runs(runs), key=lambda run: order.get(run.name, 0))
+    print(write_report(found, out, study))
 
 
 @app.command

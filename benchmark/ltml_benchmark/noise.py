@@ -71,7 +71,7 @@ def verdict(study: Mapping[str, Any], metric: str, rate: float, reference: str =
     found = differences(study, metric, "tail", rate, reference)
     above = sorted((name for name, (mean, half) in found.items() if mean - half > 0), key=lambda n: -found[n][0])
     below = sorted((name for name, (mean, half) in found.items() if mean + half < 0), key=lambda n: found[n][0])
-    parts = [f"tail {TITLES[metric]} with {rate:.0%} of positives missed, against {reference}:"]
+    parts = [f"Tail {TITLES[metric]} with {rate:.0%} of positives missed, against {reference}:"]
     parts.append(f"above beyond the interval: {', '.join(f'{n} ({found[n][0]:+.1f})' for n in above) or 'none'};")
     parts.append(f"below: {', '.join(f'{n} ({found[n][0]:+.1f})' for n in below) or 'none'}.")
     return " ".join(parts)

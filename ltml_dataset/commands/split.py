@@ -90,8 +90,12 @@ def _print(done: "SplitFolder") -> None:
     console = Console()
     console.width = max(console.width, 90)  # a file or pipe has no width of its own
     console.print(table)
-    for note in done.manifest.notes:
+    manifest = done.manifest
+    for note in manifest.notes:
         print(note)
+    if not manifest.groups["head"] and not manifest.groups["medium"]:
+        medium = manifest.group_thresholds["medium"]
+        print(f"No label has {medium:,} images, so all of them are tail; --head and --medium set other limits.")
     print(f"Card      {done.out / 'README.md'}")
     print(f"Load      datasets.load_dataset({str(done.out)!r})")
 

@@ -4,7 +4,7 @@ from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import POSITIVE, CompiledLexicon, Role
 from ltml_dataset.labeling.composed import MentionSpan, compose
 from ltml_dataset.labeling.matcher import Hit, find_hits
-from ltml_dataset.labeling.vocabulary import TOKEN
+from ltml_dataset.labeling.vocabulary import tokens_of
 
 _PHRASE = int(Role.PHRASE)
 
@@ -30,7 +30,7 @@ class SentenceJudge:
 
     def judge(self, sentence: str) -> tuple[Judged, ...]:
         """Judged mentions in token positions of `sentence`."""
-        code = self.compiled.vocabulary.encode(TOKEN.findall(sentence)).rstrip(self.compiled.stop)
+        code = self.compiled.vocabulary.encode(tokens_of(sentence)).rstrip(self.compiled.stop)
         known = self._by_code.get(code)
         if known is not None:
             return known
@@ -49,7 +49,12 @@ class SentenceJudge:
             return ()
         verdicts = self.engine.assert_mentions(hits, mentions)
         return tuple(
-            (m[4], m[5], v.state, m[0], m[1], v.rule, v.first, v.last) for m, v in zip(mentions, verdicts, strict=True)
+            [
+                (label, phrase, state, first, last, rule, cue_first, cue_last)
+                for (first, last, _, _, label, phrase, _, _), (state, rule, _, cue_first, cue_last) in zip(
+                    mentions, verdicts, strict=True
+                )
+            ]
         )
 
 

@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,23 @@ class _Read(NamedTuple):
     bases: npt.NDArray[np.int64]
     sections: npt.NDArray[np.int64]
     section_names: list[str]
+
+    @property
+    def has_text(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each report has a sentence."""
+        has_text: npt.NDArray[np.bool_] = np.append(self.starts[1:], len(self.numbers)) > self.starts
+        return has_text
+
+
+class JudgedReports(NamedTuple):
+    """What is known of a batch of reports."""
+
+    labels: pa.RecordBatch
+    """The label file's rows."""
+    evidence: pa.RecordBatch
+    """One row per mention, as `Labeler.judge_batch` says."""
+    has_text: pa.BooleanArray
+    """(N,) whether a section with text was read; a report with text may have no label at all."""
 
 
 class Labeler:
@@ -149,6 +167,7 @@ class Labeler:
             lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *decided
         )
         self._schema = label_schema(self.label_names)
+        self._lock = threading.Lock()  # the store is shared by all batches of this labeler
         self._chosen_columns: dict[tuple[tuple[str, ...], tuple[bool, ...]], list[tuple[int, str]]] = {}
 
     @classmethod
@@ -180,7 +199,9 @@ class Labeler:
 
     def label_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The label file's rows for one batch of reports, in order. A pure function of the batch."""
-        return self._labels(batch, self._read(batch, self._names_of_texts(batch), with_mentions=False))
+        names = self._names_of_texts(batch)
+        with self._lock:
+            return self._labels(batch, self._read(batch, names, with_mentions=False))
 
     def judge_batch(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Labels and evidence of one batch.
@@ -189,13 +210,21 @@ class Labeler:
             The label file's rows, and one row per mention: `row` (int32, position in the batch), then the columns of
             `EVIDENCE_SCHEMA`.
         """
-        read = self._read(batch, self._names_of_texts(batch), with_mentions=True)
-        return self._labels(batch, read), self._evidence(batch, read)
+        judged = self.judge_reports(batch)
+        return judged.labels, judged.evidence
+
+    def judge_reports(self, batch: pa.RecordBatch) -> JudgedReports:
+        """Labels and evidence of one batch, and which reports had any text to read."""
+        names = self._names_of_texts(batch)
+        with self._lock:
+            read = self._read(batch, names, with_mentions=True)
+            return JudgedReports(self._labels(batch, read), self._evidence(batch, read), pa.array(read.has_text))
 
     def explain(self, text: str) -> list[Mention]:
         """Every mention of one report, in reading order, also those that lose in aggregation."""
         batch = pa.record_batch({"report_id": pa.array([""]), "text": pa.array([text], pa.string())})
-        evidence = self._evidence(batch, self._read(batch, ("text",), with_mentions=True))
+        with self._lock:
+            evidence = self._evidence(batch, self._read(batch, ("text",), with_mentions=True))
         return [
             Mention(**{**row, "status": Assertion(row["status"])})
             for row in evidence.drop_columns(["row", "report_id"]).to_pylist()
@@ -284,9 +313,8 @@ class Labeler:
     def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
         ranks = aggregate_ranks(self._store.ranks, read.numbers, read.starts)
         raise_parents(ranks, self._pairs)
-        has_text = np.append(read.starts[1:], len(read.numbers)) > read.starts
         columns = [ranks_to_column(ranks[:, i]) for i in self._columns]
-        columns.append(no_finding_column(ranks, self._findings, has_text))
+        columns.append(no_finding_column(ranks, self._findings, read.has_text))
         return pa.RecordBatch.from_arrays([_report_ids(batch), *columns], schema=self._schema)
 
     def _evidence(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:

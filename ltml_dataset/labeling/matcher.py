@@ -11,8 +11,9 @@ Hit = tuple[int, int, int, int]
 Modifier = tuple[int, int, int]
 """First token, one past the last, modifier group."""
 
-_PHRASE, _UNMENTION, _SITE = int(Role.PHRASE), int(Role.UNMENTION), int(Role.SITE)
-_FINDS = frozenset((_PHRASE, _SITE))
+_PHRASE, _UNMENTION, _SITE, _PREDICATE = (
+    int(role) for role in (Role.PHRASE, Role.UNMENTION, Role.SITE, Role.PREDICATE)
+)
 
 
 def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -> list[Hit]:
@@ -24,7 +25,7 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
     Args:
         code: Sentence as `Vocabulary.encode` gives it, one character a token.
         compiled: Compiled lexicon.
-        all_hits: Also look at sentences that hold neither a phrase nor a site, which no mention can come from.
+        all_hits: Also look at sentences from which no mention can come.
 
     Returns:
         Hits by position, longer before shorter, without unmentions.
@@ -34,11 +35,14 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
         for end, items in compiled.automaton.iter(code)
         for length, role, ref in items
     ]
-    if not all_hits and _FINDS.isdisjoint([item[2] for item in found]):
+    roles = {item[2] for item in found}
+    if not all_hits and _PHRASE not in roles and not _may_compose(found, roles, compiled):
         return []
     found.sort()
     phrases = compiled.phrases
-    unmentions = [(start, -end, ref) for start, end, role, ref in found if role == _UNMENTION]
+    unmentions = []
+    if _UNMENTION in roles:
+        unmentions = [(start, -end, ref) for start, end, role, ref in found if role == _UNMENTION]
     hits: list[Hit] = []
     reach: list[Hit] = []
     furthest = 0
@@ -61,6 +65,13 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
                 continue
         hits.append(hit)
     return hits
+
+
+def _may_compose(found: list[Hit], roles: set[int], compiled: CompiledLexicon) -> bool:
+    """Whether a sentence without a phrase can hold a composed finding."""
+    if _SITE not in roles:
+        return False
+    return _PREDICATE in roles or any(hit[2] == _SITE and hit[3] in compiled.alone_by_site for hit in found)
 
 
 def _is_hidden(hit: Hit, reach: list[Hit], phrases: list[PhraseEntry]) -> bool:

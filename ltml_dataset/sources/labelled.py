@@ -20,7 +20,9 @@ NOT_MENTIONED = -2
 
 _IMAGE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*", b"RIFF", b"\x00\x00\x00\x0cjP")
 _CHEXPERT_PATH = r"patient(?P<patient>\d+)/study(?P<study>\d+)/"
-_ROWS = 512
+_IMAGES_AT_ONCE = 64
+_READ_AHEAD = 1 << 20
+"""Bytes of a column that are in memory at once; without a limit Arrow holds all images of a row group."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class LabelledTable:
         if self.image_column is None:
             return
         row = 0
-        for batch in pq.ParquetFile(self.path).iter_batches(_ROWS, columns=[self.image_column]):
+        for batch in _open_parquet(self.path).iter_batches(_IMAGES_AT_ONCE, columns=[self.image_column]):
             column = batch.column(0)
             pixels = pc.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
             if pixels.null_count:
@@ -169,8 +171,12 @@ def _read_csv(path: Path, head: bytes, *, is_gzip: bool) -> pa.Table:
         return csv.read_csv(stream, parse_options=parse, convert_options=convert)
 
 
+def _open_parquet(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_AHEAD)
+
+
 def _read_parquet(path: Path, image_column: str | None) -> tuple[pa.Table, str | None]:
-    file = pq.ParquetFile(path)
+    file = _open_parquet(path)
     schema = file.schema_arrow
     if image_column is not None and image_column not in schema.names:
         raise UserError(f"`{path}` has no column `{image_column}` as --image-column says.")

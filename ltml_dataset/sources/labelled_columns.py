@@ -87,7 +87,7 @@ def choose_labelled_columns(
     listed = None
     if not chosen:
         no_ids = {_first(found, STUDY_NAMES), _first(found, VIEW_NAMES), *taken}
-        chosen = _longest_run(names, {name for name in can_be_labels - no_ids if not _NO_LABEL.search(_plain(name))})
+        chosen = _guess_labels(names, can_be_labels - no_ids)
         listed = _first({key: name for key, name in found.items() if name not in taken}, LIST_NAMES)
         listed = listed if len(chosen) < 2 and listed not in can_be_labels else None
         if not chosen and listed is None:
@@ -109,6 +109,13 @@ def choose_labelled_columns(
         labels=() if listed else tuple(chosen),
         listed=listed,
     )
+
+
+def _guess_labels(names: Sequence[str], wanted: set[str]) -> list[str]:
+    """The longest run of neighbours, without flags; names such as `label_edema` throughout are no flags."""
+    findings = _longest_run(names, {name for name in wanted if not _NO_LABEL.search(_plain(name))})
+    everything = _longest_run(names, wanted)
+    return findings if 2 * len(findings) >= len(everything) else everything
 
 
 def _longest_run(names: Sequence[str], wanted: set[str]) -> list[str]:

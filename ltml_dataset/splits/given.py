@@ -31,11 +31,15 @@ class GivenSplit:
     unmatched: dict[str, tuple[str, ...]]
 
     def summary(self) -> str:
-        """One sentence on ids that match no image; names none of them."""
+        """What became of the listed ids, without naming any: how many match no image, and which split is empty."""
         lost = {name: len(ids) for name, ids in self.unmatched.items() if ids}
         if not lost:
             return "Every listed id matches an image."
-        return "Listed ids that match no image: " + ", ".join(f"{n:,} of {name}" for name, n in lost.items()) + "."
+        told = "Listed ids that match no image: " + ", ".join(f"{n:,} of {name}" for name, n in lost.items()) + "."
+        empty = [name for name in lost if name not in self.splits]
+        if empty:
+            told += f" No image is left for {' and '.join(empty)}: are these the lists of this data set?"
+        return told
 
 
 def read_ids(path: Path) -> list[str]:
@@ -63,7 +67,7 @@ def splits_from_ids(image_ids: Sequence[str] | pa.Array, validation_path: Path, 
     """Images in the lists become validation and test, all others train.
 
     Raises:
-        UserError: A file cannot be used, an id stands in both, or no id matches any image.
+        UserError: A file cannot be used, or an id stands in both.
     """
     column = pa.array(image_ids, pa.string()) if not isinstance(image_ids, pa.Array) else image_ids.cast(pa.string())
     splits = np.full(len(column), "train", dtype="<U10")
@@ -77,9 +81,6 @@ def splits_from_ids(image_ids: Sequence[str] | pa.Array, validation_path: Path, 
         splits[pc.is_in(column, value_set=listed).to_numpy(zero_copy_only=False)] = name
         missing = listed.filter(pc.invert(pc.is_in(listed, value_set=column)))
         unmatched[name] = tuple(missing.to_pylist())
-        if len(missing) == len(listed) and len(column):
-            path = validation_path if name == "validation" else test_path
-            raise UserError(f"None of the {len(ids):,} ids in `{path}` is an image id of this data set.")
     return GivenSplit(splits, unmatched)
 
 

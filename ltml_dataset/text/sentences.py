@@ -12,10 +12,9 @@ _MARK = re.compile(
 )
 """Begins with a plain character class, which the regex engine finds fast; the rest is decided at each mark."""
 
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:dr|mr|mrs|ms|st|vs|approx|e\.g|i\.e|cf|fig|pt|resp|ca|[ap]\.m)$", re.IGNORECASE
+_ABBREVIATIONS = frozenset(
+    ("dr", "mr", "mrs", "ms", "st", "vs", "approx", "e.g", "i.e", "cf", "fig", "pt", "resp", "ca", "a.m", "p.m")
 )
-_ABBREVIATION_ENDS = frozenset("rsRSxXgGeEfFtTpPaAmM")
 _MAX_ABBREVIATION = 8
 MAX_SENTENCE = 1000
 """Characters; what is longer is no sentence and is cut at a blank, so that no text costs more than its length."""
@@ -78,7 +77,7 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
                 _append(sentences, text, begin, number.start())
                 begin = number.start(1)
                 continue
-        elif before in _ABBREVIATION_ENDS and _ABBREVIATION.search(text, max(begin, left - _MAX_ABBREVIATION), left):
+        elif _is_abbreviated(text[max(begin, left - _MAX_ABBREVIATION) : left]):
             continue
         sentence = text[begin:right].rstrip()
         if sentence and len(sentence) <= MAX_SENTENCE and not sentence[0].isspace():
@@ -89,6 +88,12 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
     if begin < stop:
         _append(sentences, text, begin, stop)
     return sentences
+
+
+def _is_abbreviated(tail: str) -> bool:
+    """Whether the last characters before a stop are an abbreviation."""
+    word = tail[tail.rfind(" ") + 1 :]
+    return len(word) < _MAX_ABBREVIATION and word.lstrip("(").lower() in _ABBREVIATIONS
 
 
 def _append(sentences: list[tuple[int, str]], text: str, begin: int, end: int) -> None:

@@ -39,7 +39,7 @@ def test_the_demo_trains_reports_and_goes_on(short, tmp_path: Path, capsys) -> N
     out = capsys.readouterr().out
     assert "| bce " in out
     assert "ours, 2 seeds" in out
-    assert "tail AUC with 50% of positives missed, against bce" in out
+    assert "Tail AUC with 50% of positives missed, against bce" in out
     study = json.loads((tmp_path / "noise_study.json").read_text())
     assert study["runs_trained"] == 8
     assert [len(v) for v in study["results"]["auc"]["tail"]["bce"].values()] == [2, 2]

@@ -221,3 +221,19 @@ def test_what_a_build_cannot_start_with_is_one_sentence(
         build(config(**{"reports": reports, "out": tmp_path / "out", **options}))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_report_that_names_no_class_was_read_and_one_without_text_was_not(tmp_path: Path) -> None:
+    rows = report_rows()
+    rows[0]["text"] = "FINDINGS: Calcified granuloma in the right upper lobe. No free air."
+    rows[1]["text"] = "INDICATION: Fever."
+    built = build(config(write_csv(tmp_path / "reports.csv", rows), tmp_path / "out"))
+    images, studies = load(built.out), load(built.out, config="studies")
+    targets = {row["study_id"]: row["target"] for split in images.values() for row in split}
+    states = {row["study_id"]: row for split in studies.values() for row in split}
+    read, silent = rows[0]["report_id"], rows[1]["report_id"]
+    for report in (read, silent):
+        assert all(states[report][name] is None for name in (*built.manifest.labels, NO_FINDING))
+    assert targets[read] == [0] * len(built.manifest.labels)
+    assert silent not in targets
+    assert [skip.input for skip in built.manifest.skipped] == [silent]

@@ -135,6 +135,21 @@ def test_the_official_label_file_of_mimic(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("patient,is_frontal,A,B,C,age", ("A", "B", "C")),
+        ("patient,frontal,A,B,C,age", ("A", "B", "C")),
+        ("patient,label_missing,A,B,C,age", ("A", "B", "C")),
+        ("patient,label_a,label_b,label_c,label_d,age", ("label_a", "label_b", "label_c", "label_d")),
+        ("patient,study,A,B,C,age", ("A", "B", "C")),
+    ],
+)
+def test_flags_are_told_from_labels(header: str, expected: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"{header}\n1,1,0,1,0,50\n2,0,1,1,0,60\n")
+    assert read_labelled(tmp_path / "t.csv").label_names == expected
+
+
+@pytest.mark.parametrize(
     ("column", "values"),
     [
         ("Finding Labels", ["Mass|Edema", "No Finding", "Edema"]),
@@ -166,6 +181,10 @@ def test_the_unit_that_stays_whole_can_be_chosen(tmp_path: Path, capsys: pytest.
     call = ["split", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "out"), "--json"]
     assert main(call) == 1
     assert "no patient column" in capsys.readouterr().err
+    assert main([*call[:-1], "--split.group-by", "image"]) == 0
+    shown = capsys.readouterr().out
+    assert "Labels    2: A ... B" in shown
+    assert "No label has 1,000 images, so all of them are tail" in shown
     assert main([*call, "--split.group-by", "study", "--split.ratios", "1:1:2"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert {name: size["rows"] for name, size in summary["splits"].items()} == {

@@ -27,7 +27,6 @@ def test_ids_may_be_gzipped_and_unmatched_ones_are_reported(tmp_path: Path) -> N
         (b"", b"b\n", "holds no image id"),
         (b"a\na\n", b"b\n", "more than once"),
         (b"a\n", b"a\nb\n", "stand in both"),
-        (b"y\n", b"b\n", "None of the 1 ids"),
         (b"\xff\xfe\x00", b"b\n", "expected to be a text file"),
         (b"\x1f\x8bbroken", b"b\n", "expected to be a text file"),
     ],
@@ -37,6 +36,14 @@ def test_lists_that_cannot_be_used_are_named(validation: bytes, test: bytes, mes
     (tmp_path / "test.txt").write_bytes(test)
     with pytest.raises(UserError, match=message):
         splits_from_ids(["a", "b"], tmp_path / "val.txt", tmp_path / "test.txt")
+
+
+def test_a_split_that_no_image_is_left_for_is_said_aloud(tmp_path: Path) -> None:
+    (tmp_path / "val.txt").write_text("y\n")
+    (tmp_path / "test.txt").write_text("b\n")
+    found = splits_from_ids(["a", "b"], tmp_path / "val.txt", tmp_path / "test.txt")
+    assert found.splits.tolist() == ["train", "test"]
+    assert "1 of validation. No image is left for validation" in found.summary()
 
 
 def test_the_authors_lists_are_taken_as_they_are() -> None:

@@ -233,3 +233,19 @@ def test_a_label_of_few_groups_is_as_near_as_its_groups_allow() -> None:
         splits = assign_splits(labels, groups, seed=seed)
         counts = [int(labels[splits == name, 1].sum()) for name in ("train", "validation", "test")]
         assert counts == [3, 1, 2]
+
+
+def test_193_labels_down_to_one_image() -> None:
+    labels, patients, names = read_table("data/tables/padchest_labels.parquet")
+    begun = time.process_time()
+    splits = assign_splits(labels, patients)
+    assert time.process_time() - begun < 10
+    cells = balance_table(labels, splits, names, patients)
+    assert {cell.reason.split(":")[0] for cell in cells} <= {
+        "",
+        "too rare",
+        "too few to balance",
+        "too rare to balance",
+    }
+    assert [cell for cell in cells if cell.groups >= 3 and cell.count == 0] == []
+    assert [cell for cell in cells if not cell.within and not cell.reason] == []

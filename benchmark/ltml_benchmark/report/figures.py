@@ -17,19 +17,42 @@ COLOURS = ("#3b6fb6", "#c8553d", "#4f9d69", "#8d6cab", "#b8862b", "#5b8fa8", "#b
 GROUP_COLOURS = {"head": "#3b6fb6", "medium": "#4f9d69", "tail": "#c8553d"}
 
 
-def new_figure(width: float, height: float, **options: Any) -> tuple[Any, Any]:
-    """A figure and its axes, drawn without a display."""
+def new_figure(width: float, height: float, right: float = 0.15, bottom: float = 0.5, **grid: Any) -> tuple[Any, Any]:
+    """A figure and its axes, drawn without a display.
+
+    Margins are given, since fitting them takes longer than the drawing.
+
+    Args:
+        width: Inches.
+        height: Inches.
+        right: Inches right of the axes.
+        bottom: Inches below them.
+        **grid: Rows and columns, see `matplotlib.figure.Figure.subplots`.
+    """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height))
     FigureCanvasSVG(figure)
-    axes = figure.subplots(**options)
+    axes = figure.subplots(**grid)
+    figure.subplots_adjust(
+        left=0.65 / width,
+        right=1 - right / width,
+        bottom=bottom / height,
+        top=1 - 0.35 / height,
+        wspace=0.28,
+        hspace=0.12,
+    )
     for each in np.atleast_1d(axes).reshape(-1):
         each.spines[["top", "right"]].set_visible(False)
         each.grid(axis="y", color="#e3e6ea", linewidth=0.6)
         each.set_axisbelow(True)
     return figure, axes
+
+
+def label_room(names: Sequence[str]) -> float:
+    """Inches that these names need below an axis when they are turned by 60 degrees."""
+    return 0.25 + 0.055 * max(map(len, names), default=0)
 
 
 def as_svg(figure: Any) -> str:
@@ -51,7 +74,7 @@ def events(run: Path) -> list[dict[str, Any]]:
 
 def curves(runs: Mapping[str, Path]) -> str:
     """Training loss by batch, validation BACC and AUC by epoch, one colour per run."""
-    figure, (left, middle, right) = new_figure(10, 2.8, ncols=3)
+    figure, (left, middle, right) = new_figure(10, 2.8, right=1.5 if len(runs) > 1 else 0.15, ncols=3)
     for place, (name, path) in enumerate(runs.items()):
         colour = COLOURS[place % len(COLOURS)]
         lines = events(path)
@@ -67,14 +90,14 @@ def curves(runs: Mapping[str, Path]) -> str:
     middle.set(title="validation BACC, %", xlabel="epoch")
     right.set(title="validation AUC, %", xlabel="epoch")
     if len(runs) > 1:
-        figure.legend(*middle.get_legend_handles_labels(), loc="outside right center", fontsize=7, frameon=False)
+        figure.legend(*middle.get_legend_handles_labels(), loc="center right", fontsize=7, frameon=False)
     return as_svg(figure)
 
 
 def classes(run: RunResult) -> str:
     """BACC and AUC of every class with their intervals, most frequent class first."""
     names = by_count(run)
-    figure, both = new_figure(max(6.0, 0.32 * len(names)), 5.2, nrows=2, sharex=True)
+    figure, both = new_figure(max(6.0, 0.32 * len(names)), 5.2, bottom=label_room(names), nrows=2, sharex=True)
     of_class = class_groups(run)
     for axes, metric in zip(both, ("bacc", "auc"), strict=True):
         values = 100 * np.array(class_values(run, metric, names))
@@ -97,7 +120,7 @@ def classes(run: RunResult) -> str:
 def increments(run: RunResult, reference: RunResult) -> str:
     """Fig. 4: BACC and AUC of every class minus those of a reference, most frequent class first."""
     names = [name for name in by_count(run) if name in reference.labels]
-    figure, both = new_figure(max(6.0, 0.32 * len(names)), 5.2, nrows=2, sharex=True)
+    figure, both = new_figure(max(6.0, 0.32 * len(names)), 5.2, bottom=label_room(names), nrows=2, sharex=True)
     for axes, metric in zip(both, ("bacc", "auc"), strict=True):
         gain = 100 * (np.array(class_values(run, metric, names)) - np.array(class_values(reference, metric, names)))
         axes.bar(range(len(names)), gain, color=np.where(gain >= 0, "#4f9d69", "#c8553d"), width=0.7)
@@ -137,7 +160,7 @@ def lines_with_intervals(
         xlabel: Axis title.
         ylabel: Axis title.
     """
-    figure, axes = new_figure(7.5, 3.6)
+    figure, axes = new_figure(7.5, 3.6, right=1.4)
     step = 0.012 * (max(x) - min(x) or 1)
     for place, (name, (mean, half)) in enumerate(series.items()):
         shifted = np.asarray(x) + step * (place - len(series) / 2)
@@ -156,7 +179,7 @@ def lines_with_intervals(
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xticks(list(x))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=7, frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="center right", fontsize=7, frameon=False)
     return as_svg(figure)
 
 

@@ -3,6 +3,7 @@
 import pickle
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -212,6 +213,18 @@ def test_a_full_store_changes_nothing() -> None:
     batches = [batch_of(LINES[i : i + 7]) for i in range(0, 140, 7)]
     for batch in [*batches, *batches]:
         labels, evidence = small.judge_batch(batch)
+        expected_labels, expected_evidence = labeler().judge_batch(batch)
+        assert labels.equals(expected_labels)
+        assert evidence.equals(expected_evidence)
+
+
+def test_threads_may_share_a_labeler() -> None:
+    shared_one = Labeler.default()
+    shared_one._store._limit = 20
+    batches = [batch_of(LINES[i : i + 40]) for i in range(0, 320, 40)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(shared_one.judge_batch, batches * 3))
+    for batch, (labels, evidence) in zip(batches * 3, found, strict=True):
         expected_labels, expected_evidence = labeler().judge_batch(batch)
         assert labels.equals(expected_labels)
         assert evidence.equals(expected_evidence)
