@@ -53,7 +53,7 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
     has_site = has_predicate = is_enough = False
     for _, _, role, ref in hits:
         if role == _SITE:
-            has_site = True
+            has_site = has_site or ref in compiled.site_rules
             is_enough = is_enough or ref in compiled.alone_by_site
         elif role == _PREDICATE:
             has_predicate = True
@@ -120,11 +120,18 @@ class _Composer:
     def _has_modifiers(self, rule: RuleEntry, site: Hit, anchor: Hit) -> bool:
         if not (rule.needs or rule.forbids or rule.needs_also or rule.size):
             return True
+        present = {group for _, _, group in self.modifiers}
+        if (rule.needs_also and rule.needs_also.isdisjoint(present)) or (
+            rule.needs and rule.size is None and rule.needs.isdisjoint(present)
+        ):
+            return False
         first, last = min(site[0], anchor[0]), max(site[1], anchor[1])
-        near = _modifiers_near(self.modifiers, self.hits, first, last, _first_comma(self.hits, last))
+        near: set[int] = set()
+        if rule.needs or rule.needs_also:
+            near = _modifiers_near(self.modifiers, self.hits, first, last, _first_comma(self.hits, last))
         if rule.needs_also and not rule.needs_also & near:
             return False
-        if rule.forbids:
+        if not rule.forbids.isdisjoint(present):
             wide = _modifiers_near(self.modifiers, self.hits, first, last, _statement_end(self.hits, last))
             if rule.forbids & wide:
                 return False
