@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import mmap
+import os
 import resource
 import subprocess
 import sys
@@ -195,6 +196,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         release = options.release or simulate_release(Path(scratch) / "release", options.studies).root
         reports = release / "mimic-cxr-reports.zip"
+        load = os.getloadavg()[0]
         wall, seconds, peak, summary = run_whole(release, Path(scratch) / "whole", options.workers)
         config = BuildConfig(reports=reports, metadata=release, out=Path(scratch) / "stages")
         opening, job = cpu(lambda: open_job(config))
@@ -204,6 +206,10 @@ def main() -> None:
         after, manifest = bench_folder(job, job.out)
         stages += after
     body = page(stages, manifest, options.workers, wall, seconds, peak, summary)
+    if load > 0.5:
+        body += (
+            f" Other work was running on the machine (load {load:.1f} before the call), so the time passed is too long."
+        )
     print(body)
     if options.write:
         write_section("build", "Building a data set", body)

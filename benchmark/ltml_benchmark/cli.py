@@ -75,7 +75,7 @@ def run(
     if verified_only:
         settings["verified_only"] = True
     if dry_run:
-        print(describe(recipe, settings, data, images))
+        print(describe(recipe, settings, data, images, seeds))
         return
     with needs_extra("benchmark"):
         import torch  # noqa: F401
