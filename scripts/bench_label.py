@@ -7,7 +7,7 @@ being unlike any before (the share in Open-I): a new sentence is the beginning o
 another, so that it holds real findings and cues and no cache can know it. Seconds are CPU seconds of one process; the
 figure is the median of `--repeats` fresh runs. `--corpus N` also times the `label` command on N reports of
 MIMIC-CXR's length (about 650 characters, hard-wrapped, with section titles) with two workers. The table is written
-into docs/performance.md between its markers.
+into its section of docs/performance.md.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from performance_page import write_section
 
 from ltml_dataset.labeling.compiled import Role
 from ltml_dataset.labeling.labeler import Labeler
@@ -33,8 +34,6 @@ from ltml_dataset.sources import open_source
 from ltml_dataset.text.sentences import split_sentences
 from ltml_lexicons.lexicon import load_lexicon
 
-DOC = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- begin labeling -->", "<!-- end labeling -->"
 UNIQUE_SHARE = 0.38
 BATCH = 4096
 MEASURE = """
@@ -76,12 +75,12 @@ def main() -> None:
             continue
         sample = joined[:SLOW_SAMPLE]
         rows.append((name, len(sample) / statistics.median([run(sample) for _ in range(options.repeats)]), ""))
-    text = "## Labeling\n\n`python scripts/bench_label.py REPORTS --corpus 227835`: "
+    text = "`python scripts/bench_label.py REPORTS --corpus 227835`: "
     text += as_markdown(rows, len(enlarged), share, n_characters, options)
     if options.corpus:
         text += corpus_lines(base, options.corpus)
     print(text)
-    write_section(text)
+    write_section("labeling", "Labeling", text)
 
 
 def read_reports(path: Path, columns: tuple[str, ...]) -> list[list[str]]:
@@ -263,17 +262,6 @@ def write_corpus(base: list[list[str]], n: int, path: Path) -> int:
             n_characters += sum(map(len, texts))
             writer.write_table(pa.table([[f"r{first + i}" for i in range(count)], texts], schema=schema))
     return n_characters
-
-
-def write_section(text: str) -> None:
-    """Put the text between the markers of docs/performance.md."""
-    old = DOC.read_text(encoding="utf-8") if DOC.exists() else "# How fast it is\n"
-    if BEGIN not in old:
-        old += f"\n{BEGIN}\n{END}\n"
-    head, rest = old.split(BEGIN)
-    tail = rest.split(END)[1]
-    DOC.parent.mkdir(exist_ok=True)
-    DOC.write_text(f"{head}{BEGIN}\n{text}{END}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

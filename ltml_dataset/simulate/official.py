@@ -26,9 +26,9 @@ OFFICIAL_LABELS = (
 
 GOLD_COLUMNS = tuple("Airspace Opacity" if name == "Lung Opacity" else name for name in OFFICIAL_LABELS)
 
-MISSED, FLIPPED, HEDGE_READ, UNREAD = 0.04, 0.01, 0.10, 0.45
-"""Shares: of positives that go missing or come out negated, of hedges read as positive, and of negations that stand
-only in FINDINGS, which that labeler does not read where there is an impression."""
+MISSED, FLIPPED, NEGATION_LOST, HEDGE_READ, UNREAD = 0.04, 0.01, 0.004, 0.10, 0.45
+"""Shares: of positives that go missing or come out negated, of negations and of hedges read as positive, and of
+negations that stand only in FINDINGS, which that labeler does not read where there is an impression."""
 
 _COLUMNS = [(*LABELS, "No Finding").index(name) for name in OFFICIAL_LABELS]
 _WORDS = np.array(["0.0", "1.0", "", "-1.0"])  # by state: 0, 1, not mentioned, -1
@@ -47,7 +47,7 @@ def official_rows(chunk: Chunk) -> list[str]:
     states[(was == 1) & (draw >= MISSED) & (draw < MISSED + FLIPPED)] = 0
     states[(was == -1) & (draw < HEDGE_READ)] = 1
     states[(was == 0) & (draw < UNREAD)] = NOT_MENTIONED
-    states[(was == 0) & (draw > 1 - FLIPPED)] = 1
+    states[(was == 0) & (draw > 1 - NEGATION_LOST)] = 1
     none = OFFICIAL_LABELS.index("No Finding")
     findings = [i for i, name in enumerate(OFFICIAL_LABELS) if name not in ("No Finding", "Support Devices")]
     found = ((states[:, findings] == 1) | (states[:, findings] == -1)).any(axis=1)
