@@ -10,12 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.schema import NOT_MENTIONED
 from ltml_dataset.sources.mimic_tables import OFFICIAL_LABELS, read_labels
 
 States = npt.NDArray[np.int8]
-
-NOT_MENTIONED = -2
-"""State of a label that is not mentioned, in arrays; null in every file."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ import pyarrow as pa
 
 NO_FINDING = "No Finding"
 
+NOT_MENTIONED = -2
+"""Code of a null state inside int8 arrays; files hold null."""
+
 HAS_TEXT = "has_text"
 """Column of a shard: whether any text of the report was read. Without it nothing is known, unlike "all absent"."""
 

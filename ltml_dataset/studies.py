@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.config import Uncertain
-from ltml_dataset.official import NOT_MENTIONED, States
+from ltml_dataset.official import States
 from ltml_dataset.records import Assertion
-from ltml_dataset.schema import HAS_TEXT, NO_FINDING
+from ltml_dataset.schema import HAS_TEXT, NO_FINDING, NOT_MENTIONED
 
 
 @dataclass(frozen=True)

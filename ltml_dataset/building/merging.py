@@ -9,7 +9,6 @@ import numpy.typing as npt
 from ltml_dataset.building.job import Job
 from ltml_dataset.building.verified import apply_review
 from ltml_dataset.official import (
-    NOT_MENTIONED,
     Agreement,
     GivenLabels,
     States,
@@ -18,7 +17,7 @@ from ltml_dataset.official import (
     read_given_labels,
 )
 from ltml_dataset.records import Assertion
-from ltml_dataset.schema import LABEL_SOURCES, NO_FINDING
+from ltml_dataset.schema import LABEL_SOURCES, NO_FINDING, NOT_MENTIONED
 from ltml_dataset.studies import Studies
 from ltml_lexicons.choose import choose_labels
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from ltml_dataset.export.parquet import SplitWriter
 from ltml_dataset.export.rows import SplitCodes
-from ltml_dataset.official import NOT_MENTIONED, States
-from ltml_dataset.schema import NO_FINDING, SPLITS, disagreement_schema
+from ltml_dataset.official import States
+from ltml_dataset.schema import NO_FINDING, NOT_MENTIONED, SPLITS, disagreement_schema
 from ltml_dataset.studies import Studies
 
 

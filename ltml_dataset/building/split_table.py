@@ -28,9 +28,9 @@ from ltml_dataset.export.parquet import SplitWriter
 from ltml_dataset.export.presentation import write_presentation
 from ltml_dataset.export.rows import fixed_lists, positive_lists
 from ltml_dataset.export.staging import check_out, staged
-from ltml_dataset.schema import SPLITS, image_schema
+from ltml_dataset.schema import NOT_MENTIONED, SPLITS, image_schema
 from ltml_dataset.sources.hashing import hash_input
-from ltml_dataset.sources.labelled import NOT_MENTIONED, LabelledTable, read_labelled
+from ltml_dataset.sources.labelled import LabelledTable, read_labelled
 from ltml_dataset.splits import Cell, assign_splits, balance_notes, balance_table, splits_from_ids
 
 Targets = npt.NDArray[np.int8]

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ltml_dataset.official import NOT_MENTIONED
 from ltml_dataset.review.consensus import resolve
 from ltml_dataset.review.decisions import FILE_NAME, read_judgements
-from ltml_dataset.schema import LABEL_SOURCES, NO_FINDING
+from ltml_dataset.schema import LABEL_SOURCES, NO_FINDING, NOT_MENTIONED
 from ltml_dataset.studies import Studies
 
 

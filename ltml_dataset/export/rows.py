@@ -9,8 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.export.parquet import SplitWriter
-from ltml_dataset.official import NOT_MENTIONED, States
-from ltml_dataset.schema import FIRST_PERSON, LABEL_SOURCES, SPLITS, image_schema, mention_schema, study_schema
+from ltml_dataset.official import States
+from ltml_dataset.schema import (
+    FIRST_PERSON,
+    LABEL_SOURCES,
+    NOT_MENTIONED,
+    SPLITS,
+    image_schema,
+    mention_schema,
+    study_schema,
+)
 from ltml_dataset.studies import Studies
 
 ROWS_AT_ONCE = 65_536

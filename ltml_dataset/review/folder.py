@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.review.queue import NOT_MENTIONED
 from ltml_dataset.review.render import Mark, Passage
-from ltml_dataset.schema import NO_FINDING
+from ltml_dataset.schema import NO_FINDING, NOT_MENTIONED
 
 SOURCE_NOTE = Path(".cache") / "source.json"
 """Where `build` notes which reports a folder came from; never part of the data set itself."""

@@ -18,9 +18,7 @@ import numpy.typing as npt
 
 from ltml_dataset.review.agreement import Stratum, half_width
 from ltml_dataset.review.decisions import State
-
-NOT_MENTIONED = -2
-"""Code of a null state inside the matrices of this module."""
+from ltml_dataset.schema import NOT_MENTIONED
 
 STRATA = ("rare positive", "disagreement", "uncertain", "random")
 

@@ -12,11 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.schema import NOT_MENTIONED
 from ltml_dataset.sources.labelled_columns import LabelledColumns, choose_labelled_columns
 from ltml_dataset.sources.table_file import first_bytes
-
-NOT_MENTIONED = -2
-"""Stands for null in arrays of states."""
 
 _IMAGE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*", b"RIFF", b"\x00\x00\x00\x0cjP")
 _CHEXPERT_PATH = r"patient(?P<patient>\d+)/study(?P<study>\d+)/"

@@ -10,10 +10,10 @@ from ltml_dataset.building.second_opinion import count_disagreements
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.loading import load
-from ltml_dataset.official import NOT_MENTIONED
 from ltml_dataset.pipeline import build
 from ltml_dataset.review.desk import Desk
 from ltml_dataset.review.session import open_review
+from ltml_dataset.schema import NOT_MENTIONED
 from ltml_dataset.simulate import simulate_release
 
 LABEL = "Pleural Effusion"

@@ -9,7 +9,8 @@ import pytest
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.images import list_images, read_metadata
-from ltml_dataset.official import NOT_MENTIONED, compare_labels, merge_labels, read_given_labels
+from ltml_dataset.official import compare_labels, merge_labels, read_given_labels
+from ltml_dataset.schema import NOT_MENTIONED
 from ltml_dataset.sources.mimic_tables import OFFICIAL_LABELS, find_file, read_columns, read_labels, search_files
 
 HEADER = (

@@ -18,7 +18,8 @@ from ltml_dataset.cli import main
 from ltml_dataset.config import SplitConfig
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import differences, read_manifest
-from ltml_dataset.sources.labelled import NOT_MENTIONED, read_labelled
+from ltml_dataset.schema import NOT_MENTIONED
+from ltml_dataset.sources.labelled import read_labelled
 
 
 def png(shade: int) -> bytes:

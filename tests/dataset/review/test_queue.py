@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltml_dataset.review.queue import NOT_MENTIONED, Queue, judged_sample, make_queue, strata_of
+from ltml_dataset.review.queue import Queue, judged_sample, make_queue, strata_of
+from ltml_dataset.schema import NOT_MENTIONED
 
 LABELS = ("Atelectasis", "Embolus", "Fracture")
 
