@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from ltml_dataset.building.dealing import split_images
 from ltml_dataset.building.folder import write_data_set
-from ltml_dataset.building.job import Job, open_job
+from ltml_dataset.building.job import Job, open_job, read_studies
 from ltml_dataset.building.merging import merge_given_labels, merge_verified_labels
 from ltml_dataset.building.shards import LabelPartition
 from ltml_dataset.config import BuildConfig
@@ -26,7 +26,7 @@ from ltml_dataset.images import ImageRows, list_images, read_metadata
 from ltml_dataset.progress import progress_bar
 from ltml_dataset.runners import run
 from ltml_dataset.runners.local import n_cores
-from ltml_dataset.studies import Studies, collect_studies
+from ltml_dataset.studies import Studies
 
 
 def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
@@ -83,12 +83,6 @@ def label_reports(job: Job, *, show_progress: bool = False) -> None:
             advance(done.n_reports)
     if job.second is not None:
         label_reports(job.second, show_progress=show_progress)
-
-
-def read_studies(job: Job) -> Studies:
-    """Labels of all reports, from the shards."""
-    tables = [job.shards.labels(partition.index) for partition in job.partitions]
-    return collect_studies(tables, job.labeler.label_names)
 
 
 def name_patients(job: Job, studies: Studies) -> Studies:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ltml_dataset.building.dealing import ImageSplit, split_studies
-from ltml_dataset.building.job import Job
+from ltml_dataset.building.job import Job, read_studies
 from ltml_dataset.building.merging import Merged
 from ltml_dataset.building.second_opinion import count_disagreements, write_disagreements
 from ltml_dataset.building.shards import ShardDone, forget_others, require
@@ -30,7 +30,7 @@ from ltml_dataset.official import States
 from ltml_dataset.records import Skip
 from ltml_dataset.review.folder import SOURCE_NOTE
 from ltml_dataset.schema import NO_FINDING, SPLITS
-from ltml_dataset.studies import Studies, collect_studies
+from ltml_dataset.studies import Studies
 from ltml_lexicons.choose import choose_labels
 
 
@@ -48,7 +48,7 @@ def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States,
         rows |= write_mentions(folder, mentions, studies, study_split)
         manifest = describe(job, merged, images, targets, split, done)
         if job.second is not None:
-            first, second = read_states(job), read_states(job.second)
+            first, second = read_studies(job).states, read_studies(job.second).states
             rows |= write_disagreements(folder, studies, first, second, study_split)
             manifest = with_disagreements(manifest, job, first, second)
         write_presentation(
@@ -72,12 +72,6 @@ def note_source(job: Job) -> None:
         "text_columns": list(job.source.text_columns) if job.config.text_column else None,
     }
     write_text(json.dumps(source, indent=2) + "\n", job.out / SOURCE_NOTE)
-
-
-def read_states(job: Job) -> States:
-    """(N, C + 1) states of all reports as one engine gave them, from its shards."""
-    tables = [job.shards.labels(partition.index) for partition in job.partitions]
-    return collect_studies(tables, job.labeler.label_names).states
 
 
 def with_disagreements(manifest: Manifest, job: Job, first: States, second: States) -> Manifest:

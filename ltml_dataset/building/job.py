@@ -16,6 +16,7 @@ from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.sources import Partition, Source, open_source
 from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.mimic_tables import FILES, find_file
+from ltml_dataset.studies import Studies, collect_studies
 from ltml_dataset.text.section_overrides import load_overrides
 
 _ROLES = {
@@ -94,6 +95,12 @@ def open_job(config: BuildConfig) -> Job:
         return job
     other = make_labeler(config, source, config.second_engine)
     return replace(job, second=replace(job, labeler=other, shards=open_shards(config.out, reports, other, columns)))
+
+
+def read_studies(job: Job) -> Studies:
+    """Labels of all reports as the job's engine gave them, from its shards."""
+    tables = [job.shards.labels(partition.index) for partition in job.partitions]
+    return collect_studies(tables, job.labeler.label_names)
 
 
 def make_labeler(config: BuildConfig, source: Source, engine: Engine) -> Labeler:

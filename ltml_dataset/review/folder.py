@@ -1,7 +1,7 @@
 """What the page shows: studies, states, mentions, images and report text of a built folder."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from ltml_dataset.schema import NO_FINDING, NOT_MENTIONED
 
 SOURCE_NOTE = Path(".cache") / "source.json"
 """Where `build` notes which reports a folder came from; never part of the data set itself."""
-
-FindSections = Callable[[str], Sequence[Any]]
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import secrets
 import socket
 from importlib.resources import files
-from typing import Any, get_args
+from typing import Any
 
 from nicegui import app, ui
 from starlette.requests import Request
@@ -102,4 +102,4 @@ def _add_pages(review: Review) -> None:
 
 
 def _role(name: str) -> Role:
-    return next(role for role in get_args(Role) if role == name)
+    return next(role for role in ROLES if role == name)

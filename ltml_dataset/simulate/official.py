@@ -5,24 +5,7 @@ from numpy.typing import NDArray
 
 from ltml_dataset.simulate.findings import LABELS
 from ltml_dataset.simulate.studies import NOT_MENTIONED, Chunk
-
-OFFICIAL_LABELS = (
-    "Atelectasis",
-    "Cardiomegaly",
-    "Consolidation",
-    "Edema",
-    "Enlarged Cardiomediastinum",
-    "Fracture",
-    "Lung Lesion",
-    "Lung Opacity",
-    "No Finding",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Pneumonia",
-    "Pneumothorax",
-    "Support Devices",
-)
-"""The 14 labels in the order of `mimic-cxr-2.0.0-chexpert.csv.gz`."""
+from ltml_dataset.sources.mimic_tables import OFFICIAL_LABELS
 
 GOLD_COLUMNS = tuple("Airspace Opacity" if name == "Lung Opacity" else name for name in OFFICIAL_LABELS)
 

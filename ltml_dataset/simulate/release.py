@@ -22,9 +22,10 @@ from ltml_dataset import __version__
 from ltml_dataset.errors import UserError
 from ltml_dataset.schema import NO_FINDING
 from ltml_dataset.simulate.findings import LABELS
-from ltml_dataset.simulate.official import GOLD_COLUMNS, OFFICIAL_LABELS, gold_rows, official_rows
+from ltml_dataset.simulate.official import GOLD_COLUMNS, gold_rows, official_rows
 from ltml_dataset.simulate.phantoms import draw_images
 from ltml_dataset.simulate.studies import NOT_MENTIONED, Chunk, Plan, make_chunks, plan_release
+from ltml_dataset.sources.mimic_tables import OFFICIAL_LABELS
 
 METADATA_COLUMNS = (
     "dicom_id",

@@ -1,7 +1,7 @@
 """Reports in the rows of a table."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
@@ -183,10 +183,8 @@ class _IdChecks:
     def __init__(self) -> None:
         self._are_integers = True
         self._are_study_names = True
-        self._has_study_column = False
 
     def see(self, reports: pa.Array, studies: pa.Array | None, subjects: pa.Array | None) -> None:
-        self._has_study_column = studies is not None
         if subjects is not None:
             self._are_integers = self._are_integers and _fit_int32(subjects, _INTEGER, 0)
         ids = reports if studies is None else studies
@@ -252,9 +250,3 @@ def sniff_delimiter(header: str) -> str:
     """The delimiter of a CSV header line: comma, semicolon or tab, whichever stands most often."""
     outside = re.sub(r'"[^"]*"', "", header)
     return max(",;\t", key=lambda mark: (outside.count(mark), mark == ","))
-
-
-def iterate_table(source: TableSource, size: int = 4096) -> Iterator[tuple[pa.RecordBatch, list[Skip]]]:
-    """All partitions one after the other, in this process."""
-    for partition in source.partitions(size):
-        yield source.read(partition)

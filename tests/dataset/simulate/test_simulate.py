@@ -16,8 +16,9 @@ from ltml_dataset.cli import main
 from ltml_dataset.errors import UserError
 from ltml_dataset.simulate import SimulatedRelease, simulate_release
 from ltml_dataset.simulate.findings import LABELS, PARENTS, UNSAID
-from ltml_dataset.simulate.official import GOLD_COLUMNS, OFFICIAL_LABELS
+from ltml_dataset.simulate.official import GOLD_COLUMNS
 from ltml_dataset.simulate.release import METADATA_COLUMNS
+from ltml_dataset.sources.mimic_tables import OFFICIAL_LABELS
 
 STUDIES = 1500
 
