@@ -30,11 +30,12 @@ class Mention:
     """One phrase found in a report, and how the report asserts it.
 
     Offsets are Unicode code points into the text as it was read: `text == report[start:end]`.
+    `status` is None where the words stand in a condition, a question or a plan, and nothing is said of the finding.
     `cue`, `cue_start` and `cue_end` are None where no cue decided.
     """
 
     label: str
-    status: Assertion
+    status: Assertion | None
     section: str
     start: int
     end: int

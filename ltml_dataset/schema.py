@@ -49,7 +49,7 @@ EVIDENCE_SCHEMA = pa.schema(
     [
         pa.field("report_id", pa.string(), nullable=False),
         pa.field("label", pa.string(), nullable=False),
-        pa.field("status", pa.int8(), nullable=False),
+        pa.field("status", pa.int8()),
         pa.field("section", pa.string(), nullable=False),
         pa.field("start", pa.int32(), nullable=False),
         pa.field("end", pa.int32(), nullable=False),

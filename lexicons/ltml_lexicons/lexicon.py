@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ltml_lexicons.errors import LexiconError
-from ltml_lexicons.model import CueFile, Label, LabelSet, Source, SourceKind, SpellingFile, TermFile, WordFile
+from ltml_lexicons.model import (
+    CueFile,
+    FormFile,
+    Label,
+    LabelSet,
+    PrecedenceFile,
+    Source,
+    SourceKind,
+    SpellingFile,
+    TermFile,
+    WordFile,
+)
 from ltml_lexicons.yaml_lines import Document, read_document, validate
 
 NO_FINDING_ID = "no_finding"
@@ -36,6 +47,10 @@ class Lexicon:
     modifiers: TermFile
     cues: dict[str, CueFile]
     words: dict[str, WordFile]
+    forms: FormFile
+    """Words that stand for each other inside cues."""
+    precedence: list[list[str]]
+    """Kinds of cues, the strongest first; those of one line are equal."""
     spelling: dict[str, str]
     """Other spelling -> the lexicon's (`oedema` -> `edema`)."""
     label_sets: dict[str, LabelSet]
@@ -156,6 +171,10 @@ def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str
     everything = [*labels.values(), *([no_finding] if no_finding else [])]
     cue_documents = folder("cues")
     word_files = {"pseudo", "termination"}
+    for name in (*sorted(word_files), "forms", "precedence"):
+        if name not in cue_documents:
+            raise LexiconError(f"`cues/{name}.yaml` was not found in `{root}`; a lexicon folder needs it.")
+    grammar = {name: cue_documents.pop(name) for name in ("forms", "precedence")}
     return Lexicon(
         version=texts["VERSION"][1].strip(),
         digest=digest,
@@ -167,6 +186,8 @@ def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str
         modifiers=_with_own_groups(anatomy("modifiers"), "modifiers", everything, label_documents),
         cues={name: validate(CueFile, doc) for name, doc in cue_documents.items() if name not in word_files},
         words={name: validate(WordFile, doc) for name, doc in cue_documents.items() if name in word_files},
+        forms=validate(FormFile, grammar["forms"]),
+        precedence=[list(kinds) for kinds in validate(PrecedenceFile, grammar["precedence"]).order],
         spelling=validate(SpellingFile, documents["spelling.yaml"]).words,
         label_sets={name: validate(LabelSet, doc) for name, doc in folder("label_sets").items()},
         documents=label_documents,

@@ -4,7 +4,9 @@ Every word that decides a label stands in YAML; these models say which keys the 
 Field docstrings are the reference for authors (`docs/method.md` tells the story).
 """
 
-from typing import Annotated, Literal, Self
+import re
+from itertools import product
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,10 +17,26 @@ SourceKind = Literal["chexpert", "gamuts", "curated"]
 """Where a phrase was published. Profile `paper` uses `chexpert` and `gamuts` phrases only."""
 
 CueKind = Literal[
-    "negation", "normal", "resolved", "removed", "exclusion", "uncertainty", "history", "hypothetical", "other_person"
+    "negation",
+    "normal",
+    "resolved",
+    "removed",
+    "exclusion",
+    "uncertainty",
+    "history",
+    "hypothetical",
+    "comparison",
+    "planned",
+    "other_person",
+    "change",
 ]
 
 State = Literal["positive", "negative", "uncertain"]
+CueState = Literal["positive", "negative", "uncertain", "not_mentioned"]
+
+
+_PIECE = re.compile(r"<[^>]+>|\{[^}]+\}|[^\s<{]+")
+"""One word, form or optional word of a cue."""
 
 
 class LexiconModel(BaseModel):
@@ -236,7 +254,8 @@ class Cue(LexiconModel):
     """Words that decide how a mention is asserted."""
 
     text: Annotated[str, Field(min_length=1)]
-    """The words; matched whole, the longest cue wins."""
+    """The words; matched whole, the longest cue wins. `{be}` is any word of that form of `cues/forms.yaml`, `<now>` may
+    be left out."""
     scope: Literal["list", "clause", "sentence", "next", "phrase"] | None = None
     """How far it reaches: the coordinated list it opens or closes, its clause, the sentence, the next mention only, or
     the words up to the next comma."""
@@ -251,10 +270,11 @@ class CueGroup(LexiconModel):
 
     kind: CueKind
     """Name of the rule in the evidence; the state follows from it."""
-    state: State
-    """What a mention in scope becomes."""
-    direction: Literal["before", "after", "both"]
-    """Where the cue stands, seen from the mention: `no effusion` is before, `effusion has resolved` after."""
+    state: CueState
+    """What a mention in scope becomes; `not_mentioned`: the words stand there, and nobody says that it is so."""
+    direction: Literal["before", "after", "both", "beside"]
+    """Where the cue stands, seen from the mention: `no effusion` is before, `effusion has resolved` after. `both` acts
+    on what stands before it, and where nothing does on what follows; `beside` acts on both sides (`versus`)."""
     scope: Literal["list", "clause", "sentence", "next", "phrase"]
     """Default reach of the group's cues."""
     about: str
@@ -283,6 +303,50 @@ class WordFile(LexiconModel):
     """What the file holds."""
     groups: dict[Identifier, TermGroup]
     """Groups by role."""
+
+
+class FormFile(LexiconModel):
+    """`cues/forms.yaml`: words that stand for each other inside cues, and what a noun looks like."""
+
+    about: str
+    """What the file holds."""
+    forms: dict[Identifier, list[str]]
+    """Form -> its words."""
+    nouns: list[str]
+    """Predicates that are nouns whatever their ending."""
+    noun_endings: list[str]
+    """Endings that make a predicate a noun ("enlargement"): it may stand behind its site without a verb."""
+
+    def expand(self, text: str) -> list[str]:
+        """Every wording of a text with forms and optional words, in order, each once.
+
+        Raises:
+            KeyError: The text names an unknown form.
+        """
+        choices = [self._choices(piece) for piece in _PIECE.findall(text)]
+        return list(dict.fromkeys(" ".join(" ".join(words).split()) for words in product(*choices)))
+
+    def _choices(self, piece: str) -> list[str]:
+        optional = piece.startswith("<")
+        words = piece[1:-1] if optional else piece
+        found = self.forms[words[1:-1]] if words.startswith("{") else [words]
+        return [*found, ""] if optional else list(found)
+
+
+class PrecedenceFile(LexiconModel):
+    """`cues/precedence.yaml`: which kind of cue decides."""
+
+    about: str
+    """What the file holds."""
+    order: list[list[CueKind]]
+    """Kinds, the strongest first; those on one line are equal."""
+
+    @model_validator(mode="after")
+    def _names_every_kind_once(self) -> Self:
+        named = [kind for kinds in self.order for kind in kinds]
+        if sorted(named) != sorted(get_args(CueKind)):
+            raise ValueError(f"`order` must name each kind once: {', '.join(get_args(CueKind))}")
+        return self
 
 
 class SpellingFile(LexiconModel):

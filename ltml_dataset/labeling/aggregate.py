@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ltml_dataset.labeling.compiled import NEGATIVE, POSITIVE, UNCERTAIN
+from ltml_dataset.labeling.compiled import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN
 
 Ranks = npt.NDArray[np.int8]
 
-RANK_OF_STATE = {NEGATIVE: 1, UNCERTAIN: 2, POSITIVE: 3}
+RANK_OF_STATE = {NOT_MENTIONED: 0, NEGATIVE: 1, UNCERTAIN: 2, POSITIVE: 3}
 """Not mentioned is 0; the highest rank of a study wins."""
 _STATE_OF_RANK = np.array([0, NEGATIVE, UNCERTAIN, POSITIVE], dtype=np.int8)
 

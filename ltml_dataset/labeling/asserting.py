@@ -9,14 +9,14 @@ from ltml_dataset.labeling.compiled import POSITIVE, CompiledLexicon
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.judge import Judged, find_mentions
 from ltml_dataset.labeling.matcher import Hit, find_hits
-from ltml_dataset.labeling.vocabulary import TOKEN
+from ltml_dataset.labeling.structure import Structure, read_structure
 
 
 class Asserter(Protocol):
     """Asserts the mentions of one sentence."""
 
     def assert_sentence(
-        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan]
+        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan], structure: Structure
     ) -> list[Verdict]:
         """One verdict a mention."""
         ...
@@ -30,10 +30,10 @@ class CueAsserter:
         self._engine = engine
 
     def assert_sentence(
-        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan]
+        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan], structure: Structure
     ) -> list[Verdict]:
         """One verdict a mention."""
-        return self._engine.assert_mentions(hits, mentions)
+        return self._engine.assert_mentions(hits, mentions, structure)
 
 
 class WordedJudge:
@@ -46,20 +46,25 @@ class WordedJudge:
 
     def judge(self, sentence: str) -> tuple[Judged, ...]:
         """Judged mentions in token positions of `sentence`."""
-        tokens = list(TOKEN.finditer(sentence))
+        tokens = self.compiled.vocabulary.visible(sentence)
         code = self.compiled.vocabulary.encode([token.group() for token in tokens])
         hits = find_hits(code, self.compiled)
-        mentions = find_mentions(code, hits, self.compiled)
+        structure = read_structure(len(code), hits, self.compiled)
+        mentions = find_mentions(code, hits, structure, self.compiled)
         if not mentions:
             return ()
-        verdicts = self._asserter.assert_sentence(sentence, tokens, hits, mentions)
+        verdicts = self._asserter.assert_sentence(sentence, tokens, hits, mentions, structure)
         return tuple(
             (m[4], m[5], v.state, m[0], m[1], v.rule, v.first, v.last) for m, v in zip(mentions, verdicts, strict=True)
         )
 
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """Offsets of the tokens that positions count."""
+        return [match.span() for match in self.compiled.vocabulary.visible(sentence)]
+
     def assert_span(self, sentence: str, start: int, end: int) -> int:
         """The state of whatever stands between two offsets of a sentence; cues inside the span do not count."""
-        tokens = list(TOKEN.finditer(sentence))
+        tokens = self.compiled.vocabulary.visible(sentence)
         inside = [i for i, token in enumerate(tokens) if token.start() < end and token.end() > start]
         if not inside:
             return POSITIVE
@@ -68,4 +73,5 @@ class WordedJudge:
         hits = find_hits(code, self.compiled, all_hits=True)
         outside = [hit for hit in hits if hit[1] <= first or hit[0] >= last]
         span: MentionSpan = (first, last, first, last, -1, -1, POSITIVE, -1)
-        return self._asserter.assert_sentence(sentence, tokens, outside, [span])[0].state
+        structure = read_structure(len(code), outside, self.compiled)
+        return self._asserter.assert_sentence(sentence, tokens, outside, [span], structure)[0].state

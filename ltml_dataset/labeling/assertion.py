@@ -1,37 +1,27 @@
-"""How each mention of a sentence is asserted: cues with direction and scope over clauses and coordinated lists."""
+"""How each mention of a sentence is asserted: cues with direction and reach, over the structure of the sentence."""
 
 from typing import NamedTuple
 
-from ltml_dataset.labeling.compiled import NEGATIVE, POSITIVE, UNCERTAIN, CompiledLexicon, CueEntry, Role, Word
+from ltml_dataset.labeling.compiled import (
+    NEGATIVE,
+    NOT_MENTIONED,
+    POSITIVE,
+    UNCERTAIN,
+    CompiledLexicon,
+    CueEntry,
+    Role,
+    Word,
+)
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.matcher import Hit
+from ltml_dataset.labeling.structure import AND, CLAUSE, COMMA, OPEN, OR, Structure
 
-_CUE, _WORD = int(Role.CUE), int(Role.WORD)
-_MENTION = -1
-_CLAUSE, _COMMA, _AND, _OR, _COLON = (int(w) for w in (Word.CLAUSE, Word.COMMA, Word.AND, Word.OR, Word.COLON))
-_WITH, _COPULA, _SEEN, _EXISTENTIAL = (int(w) for w in (Word.WITH, Word.COPULA, Word.SEEN, Word.EXISTENTIAL))
-_AFFIRM, _REASON, _RELATIVE, _PART = (int(w) for w in (Word.AFFIRM, Word.REASON, Word.RELATIVE, Word.PART))
-_SEPARATORS = frozenset({_CLAUSE, _COMMA, _AND, _OR})
-_SOFT_BREAKS = frozenset({_WITH, _EXISTENTIAL, _REASON, _RELATIVE, _COLON})
-_LIST_ENDS = _SOFT_BREAKS | {_CLAUSE, _COPULA, _AND}
-
-RANK = {
-    "exclusion": 9,
-    "removed": 8,
-    "resolved": 8,
-    "negation": 7,
-    "normal": 7,
-    "hypothetical": 6,
-    "other_person": 6,
-    "history": 5,
-    "uncertainty": 4,
-}
-"""Which cue decides where several reach a mention."""
-
-ALTERNATIVE_GAP = 5
-"""At most so many words between "or" and the finding that is one of its alternatives."""
-FRESH_GAP = 2
-"""A list member that affirms something says so within its first words."""
+_CUE, _WORD, _SITE = int(Role.CUE), int(Role.WORD), int(Role.SITE)
+_PART, _PREPOSITION, _ARTEFACT = int(Word.PART), int(Word.PREPOSITION), int(Word.ARTEFACT)
+_OPEN_ENDED = frozenset(int(word) for word in (Word.SEEN, Word.PREPOSITION, Word.ARTEFACT))
+_VERBS = frozenset(int(word) for word in (Word.COPULA, Word.COPULAS, Word.VERB))
+_LIST = frozenset({COMMA, AND, OR})
+_END = 1 << 30
 
 
 class Verdict(NamedTuple):
@@ -44,78 +34,68 @@ class Verdict(NamedTuple):
     last: int
 
 
+Reached = tuple[int, int, Hit]
+"""Precedence of the cue's kind, nearness, and the cue."""
+
+
 class AssertionEngine:
     """Rules of scope over the cues of a lexicon."""
 
     def __init__(self, compiled: CompiledLexicon) -> None:
         """An engine for the cues of `compiled`."""
         self._cues = compiled.cues
+        self._ranks = compiled.precedence
         self._phrases = compiled.phrases
         self._implied_by = compiled.implied_by
         self._devices = [label.device for label in compiled.labels]
         self._lasting = [label.chronic or label.device for label in compiled.labels]
 
-    def assert_mentions(self, hits: list[Hit], mentions: list[MentionSpan]) -> list[Verdict]:
+    def assert_mentions(self, hits: list[Hit], mentions: list[MentionSpan], structure: Structure) -> list[Verdict]:
         """One verdict a mention.
 
         Args:
             hits: Hits of the sentence in order; cues and structural words are what is used.
             mentions: Phrases found and findings composed. A label of -1 stands for any span (see `assert_span`).
+            structure: Structure of the sentence.
         """
-        has_cue = has_or = False
-        for hit in hits:
-            if hit[2] == _CUE:
-                has_cue = True
-            elif hit[2] == _WORD and hit[3] == _OR:
-                has_or = True
-        if not has_cue and not has_or:
+        cue_hits = [hit for hit in hits if hit[2] == _CUE]
+        has_or = any(member.opener == OR for member in structure.members)
+        if not cue_hits and not has_or:
             return [self._decide(mention, []) for mention in mentions]
-        timeline = [hit for hit in hits if hit[2] == _CUE or hit[2] == _WORD]
-        reached: list[list[tuple[int, int, Hit]]] = [[] for _ in mentions]
-        if timeline:
-            timeline.extend((mention[2], mention[3], _MENTION, i) for i, mention in enumerate(mentions))
-            timeline.sort()
-            for position, hit in enumerate(timeline):
-                if hit[2] != _CUE:
-                    continue
+        reached: list[list[Reached]] = [[] for _ in mentions]
+        if cue_hits:
+            reader = _Reader(hits, cue_hits, mentions, structure, self._cues)
+            for hit in cue_hits:
                 cue = self._cues[hit[3]]
-                if cue.before:
-                    for i in _reach_right(timeline, position, cue, mentions, self._cues):
-                        reached[i].append((RANK[cue.kind], -(mentions[i][2] - hit[1]), hit))
-                if cue.after:
-                    if cue.tail >= 0 and _next_mention(timeline, position, hit[1]) is not None:
-                        backwards = []  # "opacity is likely atelectasis": what is likely follows
-                    else:
-                        backwards = _reach_left(timeline, position, cue, mentions, self._cues)
-                    for i in backwards:
-                        reached[i].append((RANK[cue.kind], -(hit[0] - mentions[i][3]), hit))
-                    if not backwards and cue.tail >= 0:  # "there is probable edema": nothing stands before it
-                        for i in _reach_right(timeline, position, self._cues[cue.tail], mentions, self._cues):
-                            reached[i].append((RANK[cue.kind], -(mentions[i][2] - hit[1]), hit))
+                rank = self._ranks[cue.kind]
+                for i, distance in reader.reach(hit, cue):
+                    reached[i].append((rank, -distance, hit))
         verdicts = [self._decide(mention, found) for mention, found in zip(mentions, reached, strict=True)]
         if has_or:
-            _judge_alternatives(timeline, mentions, verdicts, self._implied_by)
+            _judge_alternatives(mentions, verdicts, structure, self._implied_by)
         return verdicts
 
-    def _decide(self, mention: MentionSpan, found: list[tuple[int, int, Hit]]) -> Verdict:
+    def _decide(self, mention: MentionSpan, found: list[Reached]) -> Verdict:
         _, _, first, _, label, phrase, state, site = mention
         if phrase >= 0 and (own := self._phrases[phrase].state) is not None:
             if own == NEGATIVE:
                 return Verdict(own, "phrase", -1, -1, -1)
             state = own
+        if len(found) > 1:
+            found.sort(reverse=True)
         if state == NEGATIVE:
             for _, _, hit in found:
                 cue = self._cues[hit[3]]
                 if cue.kind == "negation" and 0 <= site < hit[0] < first:
                     return Verdict(POSITIVE, "not normal", hit[3], hit[0], hit[1])
+                if cue.state == NOT_MENTIONED:
+                    return Verdict(NOT_MENTIONED, cue.kind, hit[3], hit[0], hit[1])
             return Verdict(NEGATIVE, "normal", -1, -1, -1)
-        if len(found) > 1:
-            found.sort(reverse=True)
         for _, _, hit in found:
             cue = self._cues[hit[3]]
             if cue.kind == "history" and (label < 0 or self._lasting[label]):
                 continue
-            if cue.kind in ("other_person", "removed", "normal") and label < 0:
+            if cue.kind in ("other_person", "removed", "normal", "comparison", "planned") and label < 0:
                 continue
             if cue.kind == "normal" and self._devices[label]:
                 continue
@@ -128,72 +108,255 @@ class AssertionEngine:
         return Verdict(state, "borderline" if state == UNCERTAIN else "affirmed", -1, -1, -1)
 
 
-def _reach_right(
-    timeline: list[Hit], position: int, cue: CueEntry, mentions: list[MentionSpan], cues: list[CueEntry]
-) -> list[int]:
-    """Mentions after a cue that it governs."""
-    end = timeline[position][1]
-    reached: list[int] = []
-    last_end = -1
-    since_or = False
-    for k in range(position + 1, len(timeline)):
-        first, last, role, ref = timeline[k]
-        if first < end:
-            continue
-        if cue.words and first - end > cue.words:
-            break
-        if role == _MENTION:
-            if mentions[ref][7] >= end and cue.kind == "negation":
-                continue  # "no effusion, the heart is enlarged": the predicate has its own subject
-            if cue.scope == "next" and reached and not since_or and first >= last_end:
-                break
-            reached.append(ref)
-            last_end = max(last_end, last)
-            since_or = False
-        elif role == _CUE:
-            if _takes_over(cue, cues[ref]):
-                break
-        elif ref == _CLAUSE:
-            if cue.scope != "sentence":
-                break
-        elif ref in _SOFT_BREAKS:
-            if (first > end or cue.scope == "next") and cue.scope != "sentence":
-                break
-        elif ref == _PART:
-            if cue.kind in ("negation", "uncertainty") and not reached:
-                break
-        elif ref == _OR:
-            since_or = True
-        elif ref in (_COMMA, _AND):
-            if cue.scope == "sentence":
-                continue
-            if (cue.kind == "history" or cue.scope == "next") and ref == _COMMA and not reached:
-                break  # "one day prior, edema is stable", "pneumonia unlikely, edema stable"
-            if cue.scope == "phrase" and first > end and not _is_closed_by_or(timeline, k):
-                break
-            if cue.scope == "next" and reached and not _is_closed_by_or(timeline, k):
-                break
-            if cue.scope != "clause" and first > end and _is_fresh(timeline, k, cues):
-                break
-    if reached and cue.kind == "history" and cue.scope == "next" and _goes_on(timeline, last_end):
+class _Reader:
+    """Which mentions the cues of one sentence reach."""
+
+    def __init__(
+        self,
+        hits: list[Hit],
+        cue_hits: list[Hit],
+        mentions: list[MentionSpan],
+        structure: Structure,
+        cues: list[CueEntry],
+    ) -> None:
+        self.words = [hit for hit in hits if hit[2] == _WORD]
+        self.cue_hits = cue_hits
+        self.cues = cues
+        self.mentions = mentions
+        self.structure = structure
+        entries = [(m[0], m[1], i) for i, m in enumerate(mentions)]
+        entries += [(m[2], m[3], i) for i, m in enumerate(mentions) if m[7] >= 0]
+        entries.sort()
+        self.entries = entries
+        """First and one past the last token and number of each mention; one with its predicate behind the site
+        stands here twice, so that a cue between the two reaches it."""
+
+    def reach(self, hit: Hit, cue: CueEntry) -> list[tuple[int, int]]:
+        """Mentions that a cue governs, with their distance."""
+        if cue.before and cue.after:
+            left = self._left(hit, cue)
+            right = self._right(hit, cue) if cue.beside or not left else []
+            return [*left, *right]
+        if cue.before:
+            return self._right(hit, cue)
+        if cue.tail >= 0:
+            return self._with_tail(hit, cue)
+        return self._left(hit, cue)
+
+    def _with_tail(self, hit: Hit, cue: CueEntry) -> list[tuple[int, int]]:
+        """A cue behind its finding that may as well open what follows ("opacity is likely atelectasis").
+
+        Where it is followed by words that name no finding it hedges cause, kind or change, and the finding stands.
+        """
+        structure = self.structure
+        member = structure.member_at(hit[0])
+        end = member.end
+        forward = [i for first, _, i in self.entries if hit[1] <= first < end]
+        if forward:
+            return self._right(hit, self.cues[cue.tail])
+        left = self._left(hit, cue)
+        if not left:
+            return self._right(hit, self.cues[cue.tail])
+        if hit[1] >= end or self._is_open_ended(hit[1]) or self._names_artefact(hit[1], end):
+            return left
         return []
-    return reached
 
+    def _is_open_ended(self, token: int) -> bool:
+        return any(start == token and ref in _OPEN_ENDED for start, _, _, ref in self.words)
 
-def _goes_on(timeline: list[Hit], end: int) -> bool:
-    """Whether something is said of the finding as it is now ("previous consolidation has improved")."""
-    for first, _, role, ref in timeline:
-        if first < end or role == _MENTION:
-            continue
-        if role == _WORD and ref == _CLAUSE:
-            return False
-        if role == _WORD and ref == _COPULA:
-            return True
-    return False
+    def _names_artefact(self, start: int, end: int) -> bool:
+        return any(start <= first < end and ref == _ARTEFACT for first, _, _, ref in self.words)
+
+    def _right(self, hit: Hit, cue: CueEntry) -> list[tuple[int, int]]:
+        """Mentions after a cue that it governs."""
+        structure = self.structure
+        members = structure.members
+        end = hit[1]
+        number = structure.parts[structure.part_at(end)].member
+        limit = self._limit(number, end, cue)
+        for other in self.cue_hits:
+            if end <= other[0] < limit and _takes_over(cue, self.cues[other[3]]):
+                limit = other[0]
+                break
+        reached: list[tuple[int, int]] = []
+        last_end = -1
+        for first, last, i in self.entries:
+            if first < end:
+                continue
+            mention = self.mentions[i]
+            if first >= limit or (mention[2] >= limit and mention[7] >= 0):
+                break
+            if cue.words and first - end > cue.words:
+                break
+            here = structure.parts[structure.part_at(first)].member
+            if here != number and cue.scope == "next":
+                openers = [members[k].opener for k in range(number + 1, here + 1)]
+                if OR not in openers and (
+                    (reached and not members[here].closed_by_or) or (not reached and COMMA in openers)
+                ):
+                    break
+            elif cue.scope == "next" and reached and first >= last_end:
+                break
+            if here != number and cue.kind == "history" and not reached and members[here].opener == COMMA:
+                break  # "one day prior, edema is stable"
+            if not reached and cue.kind in ("negation", "uncertainty") and self._crosses_part(end, first):
+                break
+            if all(i != known for known, _ in reached):
+                reached.append((i, first - end))
+            last_end = max(last_end, last)
+            number = here
+        if reached and cue.kind == "history" and cue.scope == "next" and self._goes_on(last_end):
+            return []
+        return reached
+
+    def _limit(self, number: int, end: int, cue: CueEntry) -> int:
+        """One past the last token that a cue before its findings reaches."""
+        if cue.scope == "sentence":
+            return _END
+        members = self.structure.members
+        limit = members[number].end
+        for member in members[number + 1 :]:
+            if member.opener not in _LIST:
+                break
+            if cue.scope != "clause" and member.fresh:
+                break
+            if cue.scope == "phrase" and not member.closed_by_or and member.opener != OR:
+                break
+            limit = member.end
+        return limit
+
+    def _crosses_part(self, end: int, first: int) -> bool:
+        return any(end <= start < first and ref == _PART for start, _, _, ref in self.words)
+
+    def _goes_on(self, end: int) -> bool:
+        """Whether something is said of the finding as it is now ("previous consolidation has improved")."""
+        member = self.structure.member_at(end - 1)
+        return member.verb >= end or any(
+            other.verb_first and other.statement == member.statement and other.start >= end
+            for other in self.structure.members
+        )
+
+    def _left(self, hit: Hit, cue: CueEntry) -> list[tuple[int, int]]:
+        """Mentions before a cue that it governs."""
+        structure = self.structure
+        members = structure.members
+        start = hit[0]
+        part = structure.part_at(start)
+        number = structure.parts[part].member
+        member = members[number]
+        if cue.kind == "normal":
+            return self._called_normal(hit, cue, part)
+        if member.start > start:  # the cue itself is the joiner
+            return []
+        found = self._in_member(number, start, cue)
+        if not found and (member.verb_first or member.verb < 0):
+            if member.verb_first:
+                first = next((m for m in range(number) if members[m].statement == member.statement), number)
+                for k in range(number - 1, first - 1, -1):
+                    found = self._in_member(k, start, cue)
+                    if found:
+                        number, member = k, members[k]
+                        break
+            elif number and member.opener in (*_LIST, OPEN, CLAUSE):
+                number -= 1
+                member = members[number]
+                if not self._has_negation(number, start):
+                    found = self._in_member(number, start, cue)
+        if not found:
+            return []
+        if cue.beside:
+            return found[-1:]
+        return [*found, *self._listed_before(number, start, cue)]
+
+    def _in_member(self, number: int, start: int, cue: CueEntry) -> list[tuple[int, int]]:
+        """Mentions of a member before token `start`, nearest last."""
+        member = self.structure.members[number]
+        inside: list[tuple[int, int]] = []
+        last_negation = max(
+            (hit[1] for hit in self.cue_hits if hit[1] <= start and self._denies(hit, member.start)), default=-1
+        )
+        for i, mention in enumerate(self.mentions):
+            if member.start <= mention[2] and mention[1] <= start and mention[2] < member.end + 1:
+                if mention[0] < last_negation <= start and not cue.beside:
+                    continue
+                if self._crosses_part(mention[1], start):
+                    continue
+                inside.append((i, start - mention[1]))
+        if cue.scope == "next" and len(inside) > 1:
+            return self._head(inside, start)
+        return inside
+
+    def _denies(self, hit: Hit, begin: int) -> bool:
+        cue = self.cues[hit[3]]
+        return hit[0] >= begin and cue.before and cue.kind in ("negation", "exclusion")
+
+    def _head(self, inside: list[tuple[int, int]], start: int) -> list[tuple[int, int]]:
+        """The finding that a cue behind a noun phrase is said of: what stands before its prepositions."""
+        by_place = sorted(inside, key=lambda item: self.mentions[item[0]][0])
+        nearest = self.mentions[by_place[-1][0]]
+        first = self.mentions[by_place[0][0]]
+        part = self.structure.part_at(nearest[0])
+        if self.structure.part_at(first[0]) == part and any(
+            ref == _PREPOSITION and first[1] <= place < nearest[0] for place, _, _, ref in self.words
+        ):
+            chosen = first
+        else:
+            chosen = nearest
+        return [
+            item
+            for item in by_place
+            if self.mentions[item[0]][0] < chosen[1] and chosen[0] < self.mentions[item[0]][1]
+        ]
+
+    def _has_negation(self, number: int, start: int) -> bool:
+        member = self.structure.members[number]
+        return any(self._denies(hit, member.start) and hit[1] <= start for hit in self.cue_hits)
+
+    def _listed_before(self, number: int, start: int, cue: CueEntry) -> list[tuple[int, int]]:
+        """Findings of the members before, in the list that the cue closes."""
+        members = self.structure.members
+        member = members[number]
+        is_plural = member.plural or cue.plural
+        found: list[tuple[int, int]] = []
+        is_list = False
+        k = number
+        while k > 0 and members[k].opener in _LIST:
+            opener = members[k].opener
+            if opener == COMMA and not is_list:
+                break
+            is_list = True
+            if cue.scope == "next" and opener == AND and not is_plural:
+                break
+            if members[k].fresh and members[k].opener == COMMA and k != number:
+                break
+            k -= 1
+            if members[k].verb >= 0 or self._has_negation(k, start):
+                break
+            found.extend(self._in_member(k, start, cue))
+        return found
+
+    def _called_normal(self, hit: Hit, cue: CueEntry, part: int) -> list[tuple[int, int]]:
+        """A finding of which the same part, or its verb, says that it is normal."""
+        structure = self.structure
+        start = hit[0]
+        parts = [part]
+        if structure.parts[part].predicate:
+            parts = [part - 1] if start == structure.parts[part].start else []
+        elif not cue.text.startswith("within"):
+            return []
+        found = []
+        for i, mention in enumerate(self.mentions):
+            if structure.part_at(mention[0]) in parts and mention[1] <= start:
+                nothing_between = not any(
+                    mention[1] <= other[0] < start for other in structure.hits if other[2] == _SITE
+                )
+                if nothing_between:
+                    found.append((i, start - mention[1]))
+        return found[-1:]
 
 
 def _takes_over(cue: CueEntry, other: CueEntry) -> bool:
-    """Whether `other`, met inside the scope of `cue`, ends it."""
+    """Whether `other`, met inside the reach of `cue`, ends it."""
     if not other.before:
         return False
     if other.kind == "exclusion" or other.kind == cue.kind:
@@ -201,170 +364,27 @@ def _takes_over(cue: CueEntry, other: CueEntry) -> bool:
     return other.kind == "negation"
 
 
-def _is_fresh(timeline: list[Hit], k: int, cues: list[CueEntry]) -> bool:
-    """Whether the list member behind separator `k` makes a statement of its own."""
-    start = timeline[k][1]
-    seen_something = False
-    for m in range(k + 1, len(timeline)):
-        first, last, role, ref = timeline[m]
-        if role == _MENTION:
-            seen_something = True
-        elif role == _CUE:
-            if cues[ref].before and first - start <= FRESH_GAP and cues[ref].kind != "uncertainty":
-                return True
-        elif ref in _SEPARATORS:
-            if first <= start:  # ", and"
-                start = last
-                continue
-            return False
-        elif ref == _EXISTENTIAL:
-            return True
-        elif ref == _AFFIRM:
-            if not seen_something and first - start <= FRESH_GAP and not _is_closed_by_or(timeline, k):
-                return True
-        elif ref == _COPULA:
-            return not _is_seen(timeline, m)
-        elif ref in _SOFT_BREAKS:
-            return False
-    return False
-
-
-def _is_seen(timeline: list[Hit], m: int) -> bool:
-    """Whether the copula at `m` only says "is seen"."""
-    for first, _, role, ref in timeline[m + 1 :]:
-        if first - timeline[m][1] > 2:
-            return False
-        if role == _WORD and ref == _SEEN:
-            return True
-    return False
-
-
-def _is_closed_by_or(timeline: list[Hit], k: int) -> bool:
-    """Whether the list that comma `k` belongs to ends in "or": then it is one list, whatever its adjectives."""
-    if timeline[k][3] == _AND:
-        return False
-    for _, _, role, ref in timeline[k + 1 :]:
-        if role != _WORD:
-            continue
-        if ref == _OR:
-            return True
-        if ref in _LIST_ENDS:
-            return False
-    return False
-
-
-def _reach_left(
-    timeline: list[Hit], position: int, cue: CueEntry, mentions: list[MentionSpan], cues: list[CueEntry]
-) -> list[int]:
-    """Mentions before a cue that it governs."""
-    start = timeline[position][0]
-    reached: list[int] = []
-    first_start = 1 << 30
-    is_list = is_choice = since_choice = False
-    needs_copula = cue.kind == "normal" and not cue.text.startswith("within")
-    for k in range(position - 1, -1, -1):
-        first, last, role, ref = timeline[k]
-        if last > start:
-            continue
-        if cue.kind == "normal":
-            if role == _WORD and ref == _COPULA:
-                needs_copula = False
-                continue
-            if role != _MENTION or needs_copula:
-                break
-        if cue.words and start - last > cue.words:
-            break
-        if role == _MENTION:
-            if cue.scope == "next" and reached and last <= first_start and not since_choice:
-                break
-            since_choice = False
-            reached.append(ref)
-            first_start = min(first_start, first)
-        elif role == _CUE:
-            if reached and cues[ref].before and cues[ref].kind in ("negation", "exclusion"):
-                break
-        elif ref == _CLAUSE:
-            break
-        elif ref in _SOFT_BREAKS:
-            if reached:
-                break
-        elif ref in (_AND, _OR):
-            is_list = True
-            is_choice = is_choice or ref == _OR
-            since_choice = since_choice or ref == _OR
-            if reached and ((cue.scope == "next" and ref == _AND) or _states_something(timeline, k, cues)):
-                break
-        elif ref == _COMMA:
-            if cue.before:  # "opacity, stable versus worse": what stands beside is in the same phrase
-                break
-            since_choice = is_choice
-            if reached and (not is_list or (cue.scope == "next" and not is_choice)):
-                break
-            if reached and _states_something(timeline, k, cues):
-                break
-        elif (ref == _COPULA and reached) or (ref == _PART and not reached):
-            break
-    return reached
-
-
-def _states_something(timeline: list[Hit], k: int, cues: list[CueEntry]) -> bool:
-    """Whether the list member before separator `k` is a statement of its own."""
-    for m in range(k - 1, -1, -1):
-        _, _, role, ref = timeline[m]
-        if role == _CUE:
-            if cues[ref].kind == "negation":
-                return True
-        elif role == _WORD:
-            if ref in _SEPARATORS:
-                return False
-            if ref in (_COPULA, _EXISTENTIAL):
-                return True
-    return False
-
-
 def _judge_alternatives(
-    timeline: list[Hit],
-    mentions: list[MentionSpan],
-    verdicts: list[Verdict],
-    implied_by: list[frozenset[int]],
+    mentions: list[MentionSpan], verdicts: list[Verdict], structure: Structure, implied_by: list[frozenset[int]]
 ) -> None:
     """ "Atelectasis or infiltrate": neither is certain."""
-    for k, (start, end, role, ref) in enumerate(timeline):
-        if role != _WORD or ref != _OR:
+    members = structure.members
+    where = [structure.parts[structure.part_at(mention[0])].member for mention in mentions]
+    for number, member in enumerate(members):
+        if member.opener != OR or number == 0:
             continue
-        right = _next_mention(timeline, k, end)
-        if right is None or mentions[right][7] >= 0:
+        right = next((i for i, place in enumerate(where) if place == number), None)
+        left = next((i for i in reversed(range(len(mentions))) if where[i] == number - 1), None)
+        if left is None or right is None:
             continue
-        left = _previous_mention(timeline, k, start)
-        if left is None or mentions[left][4] == mentions[right][4] or mentions[left][7] >= 0:
+        if mentions[right][7] >= 0 or mentions[left][7] >= 0 or mentions[left][4] == mentions[right][4]:
             continue
-        if verdicts[left].state == NEGATIVE or verdicts[right].state == NEGATIVE:
+        if member.verb >= 0 and mentions[right][0] >= member.verb:
+            continue
+        if NEGATIVE in (verdicts[left].state, verdicts[right].state):
             continue
         for i, other in ((left, right), (right, left)):
             if mentions[i][4] >= 0 and mentions[other][4] in implied_by[mentions[i][4]]:
                 continue
             if verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
-                verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, start, end)
-
-
-def _next_mention(timeline: list[Hit], k: int, end: int) -> int | None:
-    for first, _, role, ref in timeline[k + 1 :]:
-        if first - end > ALTERNATIVE_GAP:
-            return None
-        if role == _MENTION:
-            return ref
-        if role == _WORD and ref in (_CLAUSE, _COMMA, _WITH, _COPULA, _EXISTENTIAL, _AND):
-            return None
-    return None
-
-
-def _previous_mention(timeline: list[Hit], k: int, start: int) -> int | None:
-    for m in range(k - 1, -1, -1):
-        _, last, role, ref = timeline[m]
-        if start - last > ALTERNATIVE_GAP:
-            return None
-        if role == _MENTION:
-            return ref
-        if role == _WORD and ref in (_CLAUSE, _WITH, _COPULA, _EXISTENTIAL, _AND):
-            return None
-    return None
+                verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)

@@ -16,7 +16,7 @@ from ltml_dataset.labeling.compiled import POSITIVE, STATES, CompiledLexicon, Ph
 from ltml_dataset.labeling.composed import MentionSpan, compose
 from ltml_dataset.labeling.judge import Judged
 from ltml_dataset.labeling.matcher import find_hits
-from ltml_dataset.labeling.vocabulary import TOKEN
+from ltml_dataset.labeling.structure import read_structure
 from ltml_lexicons.compat import CompatLexicon
 
 _SPACED = re.compile(r"and/or|(?<=[a-zA-Z])/(?=[a-zA-Z])|[.]{2}|[.,]|\s+")
@@ -66,11 +66,12 @@ class CompatJudge:
         matches = self._find(cleaned, origin)
         if not matches:
             return ()
-        tokens = list(TOKEN.finditer(sentence))
+        tokens = self.compiled.vocabulary.visible(sentence)
         code = self.compiled.vocabulary.encode([token.group() for token in tokens])
         hits = find_hits(code, self.compiled, all_hits=True)
         cues = [hit for hit in hits if hit[2] in (Role.CUE, Role.WORD)]
-        spoken = {mention[4]: mention for mention in compose(code, hits, self.compiled)}
+        structure = read_structure(len(code), hits, self.compiled)
+        spoken = {mention[4]: mention for mention in compose(code, hits, structure, self.compiled)}
         said = next((state for words, state in self._says if any(word in cleaned for word in words)), POSITIVE)
         mentions: list[MentionSpan] = []
         for start, end, ref in matches:
@@ -79,7 +80,7 @@ class CompatJudge:
                 mentions.append(self._mention(inside[0], inside[-1] + 1, ref, spoken, said))
         mentions.sort()
         judged: list[Judged] = []
-        verdicts = self._asserter.assert_sentence(sentence, tokens, cues, mentions)
+        verdicts = self._asserter.assert_sentence(sentence, tokens, cues, mentions, structure)
         for mention, verdict in zip(mentions, verdicts, strict=True):
             first, last, _, _, label, ref, _, _ = mention
             judged.append((label, ref, verdict.state, first, last, verdict.rule, verdict.first, verdict.last))
@@ -88,6 +89,10 @@ class CompatJudge:
                     (other, ref, state, first, last, "implied", -1, -1) for other, state in self._implied.get(ref, ())
                 ]
         return tuple(judged)
+
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """Offsets of the tokens that positions count."""
+        return [match.span() for match in self.compiled.vocabulary.visible(sentence)]
 
     def _find(self, cleaned: str, origin: list[int]) -> list[tuple[int, int, int]]:
         """Start, end (in the sentence) and phrase of each published mention that no unmention overlaps."""

@@ -12,11 +12,11 @@ from ltml_dataset.labeling.vocabulary import TOKEN, Vocabulary
 from ltml_lexicons.lexicon import Lexicon
 from ltml_lexicons.model import Composed, Label, Size, SourceKind, TermGroup
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Raise when the code decides differently with the same lexicon."""
 
-POSITIVE, NEGATIVE, UNCERTAIN = 1, 0, -1
-STATES = {"positive": POSITIVE, "negative": NEGATIVE, "uncertain": UNCERTAIN}
+POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, -2
+STATES = {"positive": POSITIVE, "negative": NEGATIVE, "uncertain": UNCERTAIN, "not_mentioned": NOT_MENTIONED}
 
 
 class Role(IntEnum):
@@ -29,6 +29,8 @@ class Role(IntEnum):
     MODIFIER = 4
     CUE = 5
     WORD = 6
+    INNER_SITE = 7
+    """A site inside a longer phrase, which only a list may share ("pleural effusion and thickening")."""
 
 
 class Word(IntEnum):
@@ -40,16 +42,24 @@ class Word(IntEnum):
     AND = 3
     OR = 4
     WITH = 5
-    COPULA = 6
-    SEEN = 7
-    EXISTENTIAL = 8
-    AFFIRM = 9
-    REASON = 10
-    RELATIVE = 11
-    COLON = 12
-    MILLIMETRE = 13
-    CENTIMETRE = 14
-    PART = 15
+    OPEN = 6
+    CLOSE = 7
+    COPULA = 8
+    COPULAS = 9
+    VERB = 10
+    SEEN = 11
+    EXISTENTIAL = 12
+    AFFIRM = 13
+    REASON = 14
+    RELATIVE = 15
+    COLON = 16
+    MILLIMETRE = 17
+    CENTIMETRE = 18
+    PART = 19
+    PREPOSITION = 20
+    LIKEWISE = 21
+    MODAL = 22
+    ARTEFACT = 23
 
 
 class PhraseEntry(NamedTuple):
@@ -69,10 +79,18 @@ class CueEntry(NamedTuple):
     state: int
     before: bool
     after: bool
+    beside: bool
+    """Whether it sets the findings on its two sides against each other ("versus")."""
     scope: str
     words: int
     tail: int
     """A cue of the same kind that stands before findings and ends this one ("is probable"), else -1."""
+    verb: bool
+    """Whether it holds the verb of its clause ("has resolved", "may represent")."""
+    plural: bool
+    """Whether that verb is a plural."""
+    seen: bool
+    """Whether it only says that something is, or is not, seen."""
 
 
 class RuleEntry(NamedTuple):
@@ -104,6 +122,8 @@ class CompiledLexicon:
     """Characters of the sentence-final stop."""
     phrases: list[PhraseEntry]
     cues: list[CueEntry]
+    precedence: dict[str, int]
+    """Kind of cue -> which decides where several reach a mention: the higher."""
     site_rules: dict[int, list[RuleEntry]]
     """Site group -> rules of labels in use."""
     alone_by_site: dict[int, list[RuleEntry]]
@@ -137,6 +157,8 @@ class _Compiler:
         self.patterns: list[tuple[list[str], bool, bool, tuple[Role, int]]] = []
         self.phrases: list[PhraseEntry] = []
         self.cues: list[CueEntry] = []
+        for term in lexicon.words["termination"].groups["invisible"].wordings():
+            self.vocabulary.add_invisible(term.text)
 
     def compiled(self) -> CompiledLexicon:
         for number, label in enumerate(self.labels):
@@ -155,6 +177,11 @@ class _Compiler:
             stop=self.vocabulary.add_word("."),
             phrases=self.phrases,
             cues=self.cues,
+            precedence={
+                kind: rank
+                for rank, kinds in enumerate(reversed(self.lexicon.precedence))
+                for kind in kinds
+            },
             site_rules=site_rules,
             alone_by_site={
                 site: alone for site, rules in site_rules.items() if (alone := [rule for rule in rules if rule.alone])
@@ -168,7 +195,7 @@ class _Compiler:
         )
 
     def _add(self, text: str, stem: bool, plural: bool, item: tuple[Role, int], upper: bool = False) -> None:
-        tokens = TOKEN.findall(text.lower())
+        tokens = [token for token in TOKEN.findall(text.lower()) if not self.vocabulary.is_invisible(token)]
         words = tokens[:-1] if stem else tokens
         for word in words:
             if upper:
@@ -209,44 +236,61 @@ class _Compiler:
             if name in strange and name not in used:
                 continue
             for term in group.wordings():
-                self._add(term.text, term.stem, term.plural, (role, number))
+                ref = number
+                if role == Role.PREDICATE:
+                    ref = 2 * number + self._is_noun(term.text)
+                self._add(term.text, term.stem, term.plural, (role, ref))
         return {name: number for number, name in enumerate(groups)}
 
+    def _is_noun(self, text: str) -> bool:
+        """Whether a predicate is a noun ("enlargement"), which may stand behind its site without a verb."""
+        word = text.split()[0]
+        return word in self.lexicon.forms.nouns or word.endswith(tuple(self.lexicon.forms.noun_endings))
+
     def _add_cues(self) -> None:
+        groups = self.lexicon.words["termination"].groups
+        plurals = {term.text for term in groups["copulas"].wordings()}
+        verbs = plurals | {
+            term.text for name in ("copula", "verb", "modal") for term in groups[name].wordings()
+        }
+        seen = {term.text for term in groups["seen"].wordings()}
         for file in self.lexicon.cues.values():
             for group in file.groups.values():
                 for cue in group.wordings():
-                    self.cues.append(
-                        CueEntry(
-                            text=cue.text,
+                    for text in self.lexicon.forms.expand(cue.text):
+                        words = text.split()
+                        verb = next((word for word in words if word in verbs), None)
+                        entry = CueEntry(
+                            text=text,
                             kind=group.kind,
                             state=STATES[group.state],
                             before=group.direction != "after",
                             after=group.direction != "before",
+                            beside=group.direction == "beside",
                             scope=cue.scope or group.scope,
                             words=cue.words or 0,
                             tail=-1,
+                            verb=verb is not None,
+                            plural=verb in plurals,
+                            seen=words[-1] in seen,
                         )
-                    )
-                    self._add(cue.text, False, False, (Role.CUE, len(self.cues) - 1))
-        self.cues = [cue._replace(tail=self._tail_of(cue)) for cue in self.cues]
-
-    def _tail_of(self, cue: CueEntry) -> int:
-        if cue.before:
-            return -1
-        tails = [
-            (len(other.text), number)
-            for number, other in enumerate(self.cues)
-            if other.before and other.kind == cue.kind and cue.text.endswith(f" {other.text}")
-        ]
-        return max(tails)[1] if tails else -1
+                        self.cues.append(entry)
+                        self._add(text, False, False, (Role.CUE, len(self.cues) - 1))
+        by_text: dict[tuple[str, str], int] = {}
+        for number, cue_entry in enumerate(self.cues):
+            if cue_entry.before:
+                by_text.setdefault((cue_entry.kind, cue_entry.text), number)
+        self.cues = [cue_entry._replace(tail=_tail_of(cue_entry, by_text)) for cue_entry in self.cues]
 
     def _add_words(self) -> None:
         for name, file in self.lexicon.words.items():
             for group, terms in file.groups.items():
+                if group == "invisible":
+                    continue
                 word = Word.PSEUDO if name == "pseudo" else Word[group.upper()]
                 for term in terms.wordings():
-                    self._add(term.text, term.stem, False, (Role.WORD, word))
+                    for text in self.lexicon.forms.expand(term.text):
+                        self._add(text, term.stem, False, (Role.WORD, word))
 
     def _rules(
         self, sites: dict[str, int], predicates: dict[str, int], modifiers: dict[str, int]
@@ -317,6 +361,18 @@ class _Compiler:
 
 def _groups_of(rule: Composed) -> tuple[str, ...]:
     return (*rule.site, *rule.abnormal, *rule.uncertain, *rule.normal, *rule.needs, *rule.needs_also, *rule.forbids)
+
+
+def _tail_of(cue: CueEntry, by_text: dict[tuple[str, str], int]) -> int:
+    """The longest cue before findings of the same kind that ends a cue behind them, -1 where there is none."""
+    if cue.before:
+        return -1
+    words = cue.text.split()
+    for k in range(1, len(words)):
+        found = by_text.get((cue.kind, " ".join(words[k:])))
+        if found is not None:
+            return found
+    return -1
 
 
 def plural_of(word: str) -> str | None:

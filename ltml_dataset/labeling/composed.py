@@ -1,50 +1,41 @@
-"""Composed findings: a site with its predicate, in either order, in one clause."""
+"""Composed findings: a site with what is said of it, read from the structure of the sentence."""
 
-from ltml_dataset.labeling.compiled import (
-    NEGATIVE,
-    POSITIVE,
-    UNCERTAIN,
-    CompiledLexicon,
-    CueEntry,
-    Role,
-    RuleEntry,
-    Word,
-)
+from ltml_dataset.labeling.compiled import NEGATIVE, POSITIVE, UNCERTAIN, CompiledLexicon, Role, RuleEntry, Word
 from ltml_dataset.labeling.matcher import Hit, Modifier, find_modifiers
+from ltml_dataset.labeling.structure import (
+    AND,
+    CLAUSE,
+    CLOSE,
+    COMMA,
+    LIKEWISE,
+    OPEN,
+    OR,
+    RELATIVE,
+    START,
+    WITH,
+    Member,
+    Structure,
+)
 from ltml_dataset.labeling.vocabulary import number_value
 
 MentionSpan = tuple[int, int, int, int, int, int, int, int]
-"""First token, one past the last, first and one past the last token of the anchor (what cues act on), label, phrase,
+"""First token, one past the last, first and one past the last token of the anchor (the predicate), label, phrase,
 state by itself, and the first token of the site where the predicate follows it (else -1)."""
 
-_PHRASE, _SITE, _PREDICATE = int(Role.PHRASE), int(Role.SITE), int(Role.PREDICATE)
+_PHRASE, _SITE, _PREDICATE, _INNER_SITE = int(Role.PHRASE), int(Role.SITE), int(Role.PREDICATE), int(Role.INNER_SITE)
 _CUE, _WORD = int(Role.CUE), int(Role.WORD)
-_CLAUSE, _COMMA, _AND, _OR = int(Word.CLAUSE), int(Word.COMMA), int(Word.AND), int(Word.OR)
-_WITH, _COPULA, _EXISTENTIAL, _REASON = int(Word.WITH), int(Word.COPULA), int(Word.EXISTENTIAL), int(Word.REASON)
+_PREPOSITION = int(Word.PREPOSITION)
 _MILLIMETRE, _CENTIMETRE = int(Word.MILLIMETRE), int(Word.CENTIMETRE)
-_JOINERS = frozenset({_COMMA, _AND, _OR})
-_BREAKS = frozenset({_CLAUSE, _WITH, _EXISTENTIAL, _REASON})
-_WALLS = _BREAKS | {_AND}
-_STOPS = _BREAKS | _JOINERS
-_STOPS_AND_COPULA = _STOPS | {_COPULA}
-
-ATTRIBUTE_GAP = 4
-"""At most so many words between an attributive predicate and its site ("enlargement of the cardiac ...")."""
-JOIN_GAP = 4
-"""At most so many words between coordinated sites ("heart size and superior mediastinal contours")."""
-MODIFIER_GAP = 7
-"""At most so many words between a modifier and the finding it belongs to."""
-
-SIZE_GAP = 8
-"""At most so many words between a measurement and the finding it belongs to."""
+_LIST = frozenset({COMMA, AND, OR})
 
 
-def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[MentionSpan]:
+def compose(code: str, hits: list[Hit], structure: Structure, compiled: CompiledLexicon) -> list[MentionSpan]:
     """Mentions that arise from parts.
 
     Args:
         code: Encoded sentence; only its numbers are looked at, for sizes.
         hits: Hits of the sentence in order.
+        structure: Its structure.
         compiled: Compiled lexicon.
 
     Returns:
@@ -52,7 +43,7 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
     """
     has_site = has_predicate = is_enough = False
     for _, _, role, ref in hits:
-        if role == _SITE:
+        if role == _SITE or role == _INNER_SITE:
             has_site = has_site or ref in compiled.site_rules
             is_enough = is_enough or ref in compiled.alone_by_site
         elif role == _PREDICATE:
@@ -61,20 +52,23 @@ def compose(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[Menti
             is_enough = is_enough or compiled.phrases[ref].label in compiled.finding_rules
     if not is_enough and not (has_site and has_predicate):
         return []
-    return _Composer(code, hits, compiled).compose(has_site)
+    return _Composer(code, hits, structure, compiled).compose(has_site and has_predicate)
 
 
 class _Composer:
     """The parts of one sentence."""
 
-    def __init__(self, code: str, hits: list[Hit], compiled: CompiledLexicon) -> None:
+    def __init__(self, code: str, hits: list[Hit], structure: Structure, compiled: CompiledLexicon) -> None:
         entries, suppressor = compiled.phrases, compiled.suppressor
         self.code = code
         self.compiled = compiled
+        self.structure = structure
         # words that only withhold No Finding stand in nobody's way
         self.hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
         self.mentions: list[MentionSpan] = []
         self._modifiers: list[Modifier] | None = None
+        self.by_part: dict[int, list[Hit]] = {}
+        """Part -> its sites, predicates, phrases and prepositions, in order."""
 
     @property
     def modifiers(self) -> list[Modifier]:
@@ -82,16 +76,16 @@ class _Composer:
             self._modifiers = find_modifiers(self.code, self.compiled)
         return self._modifiers
 
-    def compose(self, has_site: bool) -> list[MentionSpan]:
-        hits, compiled = self.hits, self.compiled
-        if has_site:
-            for i, hit in enumerate(hits):
+    def compose(self, has_pairs: bool) -> list[MentionSpan]:
+        compiled = self.compiled
+        if has_pairs:
+            self._sort_by_part()
+            for hit in self.hits:
                 if hit[2] == _PREDICATE:
-                    attached, follows = _sites_of(i, hits, compiled.cues)
-                    for j in attached:
-                        for twin in _same_words(hits[j], hits):
+                    for site, follows in self._sites_of(hit):
+                        for twin in self._same_words(site):
                             self._judge_pair(twin, hit, follows)
-        for hit in hits:
+        for hit in self.hits:
             if hit[2] == _SITE:
                 rules = compiled.alone_by_site.get(hit[3], ())
             elif hit[2] == _PHRASE:
@@ -103,9 +97,212 @@ class _Composer:
                     self.mentions.append(_mention(rule, hit, hit, POSITIVE, -1))
         return self.mentions
 
+    def _sort_by_part(self) -> None:
+        part_at = self.structure.part_at
+        for hit in self.hits:
+            role = hit[2]
+            if role in (_SITE, _PREDICATE, _PHRASE, _INNER_SITE) or (role == _WORD and hit[3] == _PREPOSITION):
+                self.by_part.setdefault(part_at(hit[0]), []).append(hit)
+
+    # Which sites a predicate speaks of
+
+    def _sites_of(self, predicate: Hit) -> list[tuple[Hit, bool]]:
+        """Sites that a predicate speaks of, and whether it follows them ("heart is enlarged")."""
+        structure = self.structure
+        k = structure.part_at(predicate[0])
+        here = self.by_part.get(k, ())
+        left = [hit for hit in here if hit[2] == _SITE and hit[1] <= predicate[0]]
+        right = [hit for hit in here if hit[2] == _SITE and hit[0] >= predicate[1]]
+        member = structure.members[structure.parts[k].member]
+        if left and (not right or self._belongs_left(predicate, left[-1], right[0], here)):
+            if not self._is_cut_off(left[-1], predicate, here):
+                runs = self._run_left(left)
+                return [(site, True) for site in (*runs, *self._listed_left(member, k, runs[-1]))]
+            left = []
+        if right and not (left and self._has_own_predicate(right[0], here)):
+            return [(site, False) for site in (*self._run_right(right), *self._listed_right(member, k))]
+        if structure.parts[k].predicate:
+            return [(site, True) for site in self._subject_sites(member)]
+        return self._sites_elsewhere(predicate, member, k)
+
+    def _belongs_left(self, predicate: Hit, left: Hit, right: Hit, here: list[Hit]) -> bool:
+        """Whether a predicate between two sites of one part is said of the left one."""
+        if self._has_own_predicate(right, here):
+            return True
+        by_preposition = any(hit[2] == _WORD and predicate[1] <= hit[0] < right[0] for hit in here)
+        touches = left[1] == predicate[0] or not any(
+            hit[2] == _WORD and left[1] <= hit[0] < predicate[0] for hit in here
+        )
+        if not by_preposition:
+            return False
+        return touches and bool(predicate[3] & 1 or left[1] == predicate[0])
+
+    def _is_cut_off(self, site: Hit, predicate: Hit, here: list[Hit]) -> bool:
+        """Whether a finding between site and predicate is what the predicate is said of."""
+        return any(hit[2] == _PHRASE and site[1] <= hit[0] and hit[1] <= predicate[0] for hit in here)
+
+    def _has_own_predicate(self, site: Hit, here: list[Hit]) -> bool:
+        """Whether a predicate stands directly behind a site."""
+        return any(hit[2] == _PREDICATE and hit[0] == site[1] for hit in here)
+
+    def _run_left(self, sites: list[Hit]) -> list[Hit]:
+        """The last site and those that touch it: "cardiac mediastinal contours"."""
+        run = [sites[-1]]
+        for site in reversed(sites[:-1]):
+            if site[1] == run[-1][0]:
+                run.append(site)
+        return run
+
+    def _run_right(self, sites: list[Hit]) -> list[Hit]:
+        run = [sites[0]]
+        for site in sites[1:]:
+            if site[0] == run[-1][1]:
+                run.append(site)
+        return run
+
+    def _listed_left(self, member: Member, k: int, site: Hit) -> list[Hit]:
+        """Sites listed before that share the predicate: "left atrial and left ventricular enlargement"."""
+        structure = self.structure
+        found: list[Hit] = []
+        if structure.parts[k].predicate:
+            return found
+        current = member
+        while current.opener in _LIST and current.first > 0:
+            part = current.first - 1
+            current = structure.members[structure.parts[part].member]
+            if current.verb >= 0 or current.statement != member.statement:
+                break
+            sites = self._bare_sites(part)
+            if not sites:
+                break
+            found.extend(sites)
+        return found
+
+    def _listed_right(self, member: Member, k: int) -> list[Hit]:
+        """Sites listed behind that share the predicate: "enlarged heart and mediastinum"."""
+        structure = self.structure
+        found: list[Hit] = []
+        for number in range(structure.parts[k].member + 1, len(structure.members)):
+            current = structure.members[number]
+            if current.opener not in _LIST or current.verb_first or current.statement != member.statement:
+                break
+            sites = self._bare_sites(current.first)
+            if not sites or (current.verb >= 0 and not current.seen):
+                break
+            found.extend(sites)
+        return found
+
+    def _bare_sites(self, part: int) -> list[Hit]:
+        """The sites of a part that names nothing else."""
+        here = self.by_part.get(part, ())
+        if any(hit[2] in (_PREDICATE, _PHRASE) for hit in here):
+            return []
+        sites = [hit for hit in here if hit[2] == _SITE]
+        return self._head_run(sites, here)
+
+    def _head_run(self, sites: list[Hit], here: list[Hit]) -> list[Hit]:
+        """What stands before the first preposition, or behind it where nothing does."""
+        if not sites:
+            return []
+        first = next((hit[0] for hit in here if hit[2] == _WORD), 1 << 30)
+        heads = [site for site in sites if site[0] < first]
+        return self._run_left(heads) if heads else [sites[0]]
+
+    def _subject_sites(self, member: Member) -> list[Hit]:
+        """Sites at the head of the subject."""
+        found: list[Hit] = []
+        for part in self.structure.subjects[member.statement]:
+            found.extend(self._heads_of(part))
+        return found
+
+    def _heads_of(self, part: int) -> list[Hit]:
+        here = self.by_part.get(part, ())
+        sites = [hit for hit in here if hit[2] == _SITE]
+        if not sites:
+            return []
+        first = next((hit[0] for hit in here if hit[2] == _WORD), 1 << 30)
+        heads = [site for site in sites if site[0] < first]
+        findings = [hit for hit in here if hit[2] == _PHRASE and hit[0] < first]
+        if findings and (not heads or findings[-1][1] > heads[-1][1]):
+            return []
+        return self._run_left(heads) if heads else [sites[0]]
+
+    def _sites_elsewhere(self, predicate: Hit, member: Member, k: int) -> list[tuple[Hit, bool]]:
+        """Sites of other members, for a predicate whose own part names none."""
+        structure = self.structure
+        number = structure.parts[k].member
+        here = self.by_part.get(k, ())
+        if not any(hit[2] == _PHRASE for hit in here) and member.verb < 0:
+            following = structure.members[number + 1 : number + 2]
+            if following and following[0].opener in (COMMA, AND, OR) and not following[0].verb_first:
+                sites = self._leading_sites(following[0].first)
+                if sites and number == self._first_of_list(number):
+                    return [(site, False) for site in sites]  # "an enlarged, flask-shaped silhouette"
+        if member.opener in (RELATIVE,):
+            return [(site, True) for site in self._subject_sites(member)]
+        if member.opener in (START, WITH, CLOSE) and number == 0:
+            return []
+        if member.opener in (COMMA, AND, OR, CLAUSE, OPEN) and number > 0:
+            before = structure.members[number - 1]
+            if member.opener in (COMMA, AND, OR) and predicate[3] & 1:
+                shared = self._shared_site(number - 1)
+                if shared is not None:
+                    return [(shared, True)]  # "pleural effusion and thickening"
+            if predicate[3] & 1 and member.opener != OPEN:
+                return []
+            return [(site, True) for site in self._said_of(before, number - 1)]
+        return []
+
+    def _first_of_list(self, number: int) -> int:
+        return number
+
+    def _leading_sites(self, part: int) -> list[Hit]:
+        """Sites of a part in which nothing but words of its own stands before them."""
+        here = self.by_part.get(part, ())
+        if not here or here[0][2] not in (_SITE, _PREDICATE):
+            return []
+        sites = [hit for hit in here if hit[2] == _SITE]
+        if not sites or self._has_own_predicate(sites[0], here):
+            return []
+        return self._run_right(sites)
+
+    def _shared_site(self, number: int) -> Hit | None:
+        """The site that the member before names as part of its own finding."""
+        member = self.structure.members[number]
+        part = member.last
+        here = self.by_part.get(part, ())
+        for hit in here:
+            if hit[2] in (_SITE, _INNER_SITE):
+                return hit
+        if member.opener in _LIST and number and member.verb < 0:
+            return self._shared_site(number - 1)
+        return None
+
+    def _said_of(self, member: Member, number: int) -> list[Hit]:
+        """What the member before speaks of: "the heart is enlarged and globular", "heart enlarged, globular"."""
+        structure = self.structure
+        while True:
+            if member.verb >= 0:
+                return self._subject_sites(member)
+            heads = self._heads_of(member.last)
+            if heads:
+                return heads
+            if any(hit[2] == _PHRASE for hit in self.by_part.get(member.last, ())):
+                return []
+            if member.opener not in _LIST or number == 0:
+                return []
+            number -= 1
+            member = structure.members[number]
+
+    # Whether a rule holds
+
+    def _same_words(self, site: Hit) -> list[Hit]:
+        """The site in every group that has these words (`hila` as any hilum, and as both)."""
+        return [hit for hit in self.hits if hit[:3] == site[:3]]
+
     def _judge_pair(self, site: Hit, predicate: Hit, follows: bool) -> None:
         for rule in self.compiled.site_rules.get(site[3], ()):
-            group = predicate[3]
+            group = predicate[3] >> 1
             if group in rule.abnormal:
                 state = POSITIVE
             elif group in rule.uncertain:
@@ -126,223 +323,83 @@ class _Composer:
         ):
             return False
         first, last = min(site[0], anchor[0]), max(site[1], anchor[1])
-        near: set[int] = set()
-        if rule.needs or rule.needs_also:
-            near = _modifiers_near(self.modifiers, self.hits, first, last, _first_comma(self.hits, last))
+        reach = self._reach(first, last)
+        near = {group for start, end, group in self.modifiers if any(a <= start and end <= b for a, b in reach)}
         if rule.needs_also and not rule.needs_also & near:
             return False
-        if not rule.forbids.isdisjoint(present):
-            wide = _modifiers_near(self.modifiers, self.hits, first, last, _statement_end(self.hits, last))
-            if rule.forbids & wide:
-                return False
+        if rule.forbids & near:
+            return False
         if rule.size is not None:
-            size = _largest_mm(self.code, self.hits, first, last)
+            size = self._largest_mm(reach)
             if size is not None:
                 low, high = rule.size.min_mm, rule.size.max_mm
                 return (low is None or size >= low) and (high is None or size <= high)
         return not rule.needs or bool(rule.needs & near)
 
+    def _reach(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Stretches whose modifiers and sizes belong to the finding of tokens `first` to `last`.
 
-def _same_words(site: Hit, hits: list[Hit]) -> list[Hit]:
-    """The site in every group that has these words (`hila` as any hilum, and as both)."""
-    return [hit for hit in hits if hit[:3] == site[:3]]
+        Its own part up to the next finding or site on either side; what its verb says of it, or its subject; and
+        members behind that name nothing of their own (", 7 mm in size", "(2 x 3 cm)", ", calcified").
+        """
+        structure = self.structure
+        walls = [hit for hit in self.hits if self._is_wall(hit) and (hit[1] <= first or hit[0] >= last)]
+        first_part, last_part = structure.part_at(first), structure.part_at(last - 1)
+        low = structure.parts[first_part].start
+        high = structure.parts[last_part].end
+        stretches = [
+            (
+                max([low, *(hit[1] for hit in walls if hit[1] <= first)]),
+                min([high, *(hit[0] for hit in walls if hit[0] >= last)]),
+            )
+        ]
+        is_open = stretches[0][1] == high
+        number = structure.parts[last_part].member
+        for k in range(last_part + 1, len(structure.parts)):
+            part = structure.parts[k]
+            member = structure.members[part.member]
+            if not is_open or member.opener == CLAUSE or (part.member != number and member.has_subject_and_verb):
+                break
+            if part.member != number and member.opener == AND and not member.verb_first:
+                break
+            wall = min([part.end, *(hit[0] for hit in walls if hit[0] >= part.start)])
+            if wall < part.end and part.member != number:
+                break
+            stretches.append((part.start, wall))
+            is_open = wall == part.end
+        if structure.parts[first_part].predicate:
+            before = structure.members[structure.parts[first_part].member]
+            for k in structure.subjects[before.statement]:
+                part = structure.parts[k]
+                inside = [hit for hit in walls if part.start <= hit[0] < part.end]
+                if not any(hit[2] == _PHRASE for hit in inside):
+                    stretches.append((part.start, part.end))
+        return stretches
+
+    def _is_wall(self, hit: Hit) -> bool:
+        """Whether modifiers beyond belong to something else."""
+        if hit[2] == _SITE:  # "lung" in the modifier "lung base" is no site of its own
+            return not any(start <= hit[0] and end >= hit[1] for start, end, _ in self.modifiers)
+        return hit[2] == _PHRASE
+
+    def _largest_mm(self, reach: list[tuple[int, int]]) -> float | None:
+        """The largest measurement in the stretches, in millimetres, or None."""
+        largest: float | None = None
+        for start, _, role, ref in self.hits:
+            if role != _WORD or ref not in (_MILLIMETRE, _CENTIMETRE):
+                continue
+            if not any(a <= start < b for a, b in reach):
+                continue
+            factor = 1.0 if ref == _MILLIMETRE else 10.0
+            for k in range(start - 1, -1, -1):
+                value = number_value(self.code[k])
+                if value is not None:
+                    largest = max(largest or 0.0, value * factor)
+                elif (start - k) % 2:  # "1.2 x 0.8 cm": numbers and signs take turns
+                    break
+        return largest
 
 
 def _mention(rule: RuleEntry, site: Hit, anchor: Hit, state: int, site_first: int) -> MentionSpan:
     first, last = min(site[0], anchor[0]), max(site[1], anchor[1])
     return (first, last, anchor[0], anchor[1], rule.label, rule.phrase, state, site_first)
-
-
-def _sites_of(i: int, hits: list[Hit], cues: list[CueEntry]) -> tuple[list[int], bool]:
-    """Sites that predicate `i` speaks of, and whether it follows them ("heart is enlarged")."""
-    start, end = hits[i][0], hits[i][1]
-    if not _after_copula(i, hits):
-        right = _site_to_the_right(i, hits, end, _opens_member(i, hits))
-        if right is not None:
-            return [right, *_joined_right(right, hits)], False
-    left = _site_to_the_left(i, hits, start, cues)
-    if left is None:
-        return [], False
-    return [left, *_joined_left(left, hits)], True
-
-
-def _after_copula(i: int, hits: list[Hit]) -> bool:
-    start = hits[i][0]
-    for hit in reversed(hits[:i]):
-        if hit[1] > start:
-            continue
-        if start - hit[1] > 3:
-            return False
-        if hit[2] == _WORD and hit[3] == _COPULA:
-            return True
-        if hit[2] in (_SITE, _PREDICATE, _PHRASE) or (hit[2] == _WORD and hit[3] in _STOPS):
-            return False
-    return False
-
-
-def _opens_member(i: int, hits: list[Hit]) -> bool:
-    """Whether predicate `i` begins a list member: "..., moderately enlarged and tortuous aorta"."""
-    start = hits[i][0]
-    return any(hit[2] == _WORD and hit[3] == _COMMA and 0 <= start - hit[1] <= 1 for hit in hits[:i])
-
-
-def _site_to_the_right(i: int, hits: list[Hit], end: int, across_and: bool) -> int | None:
-    for j in range(i + 1, len(hits)):
-        hit = hits[j]
-        if hit[0] < end:
-            continue
-        if hit[0] - end > ATTRIBUTE_GAP:
-            return None
-        if hit[2] == _SITE:
-            return j
-        if hit[2] == _PREDICATE or (across_and and hit[2] == _WORD and hit[3] == _AND):
-            continue
-        if hit[2] in (_PHRASE, _CUE) or (hit[2] == _WORD and hit[3] in _STOPS_AND_COPULA):
-            return None
-    return None
-
-
-def _joined_right(j: int, hits: list[Hit]) -> list[int]:
-    """Further sites coordinated with site `j`, as long as no predicate of their own follows."""
-    joined: list[int] = []
-    last = j
-    joiner = False
-    for k in range(j + 1, len(hits)):
-        hit = hits[k]
-        if hit[0] < hits[last][1]:
-            continue
-        if hit[0] - hits[last][1] > JOIN_GAP:
-            break
-        if hit[2] == _WORD and hit[3] in _JOINERS:
-            joiner = True
-        elif hit[2] == _SITE:
-            if _has_own_predicate(k, hits):
-                break
-            if joiner or hit[0] - hits[last][1] <= 1:
-                joined.append(k)
-            last, joiner = k, False
-        else:
-            break
-    return joined
-
-
-def _has_own_predicate(k: int, hits: list[Hit]) -> bool:
-    end = hits[k][1]
-    for hit in hits[k + 1 :]:
-        if hit[0] < end:
-            continue
-        if hit[0] - end > 3:
-            return False
-        if hit[2] == _PREDICATE or (hit[2] == _WORD and hit[3] == _COPULA):
-            return True
-        if hit[2] in (_SITE, _PHRASE, _CUE) or hit[2] == _WORD:
-            return False
-    return False
-
-
-def _site_to_the_left(i: int, hits: list[Hit], start: int, cues: list[CueEntry]) -> int | None:
-    crossed_copula = False
-    and_at = -1
-    for j in range(i - 1, -1, -1):
-        hit = hits[j]
-        if hit[1] > start:
-            continue
-        if hit[2] == _SITE:
-            return j
-        if hit[2] == _WORD:
-            if hit[3] in _BREAKS and not (hit[3] == _CLAUSE and _keeps_subject(j, hits, cues)):
-                return None
-            if hit[3] == _COPULA:
-                crossed_copula = True
-            if hit[3] == _AND:
-                and_at = hit[0]
-            if hit[3] == _COMMA and hit[1] == and_at and not crossed_copula:
-                return None  # "thickened pleura, and calcified granulomas"
-        elif hit[2] == _PHRASE and not crossed_copula:
-            return None
-    return None
-
-
-def _keeps_subject(j: int, hits: list[Hit], cues: list[CueEntry]) -> bool:
-    """Whether a verb follows clause word `j` at once: "hard to assess but may be enlarged" is still about the heart."""
-    end = hits[j][1]
-    for first, _, role, ref in hits[j + 1 : j + 4]:
-        if first == end and role == _WORD and ref == _COPULA:
-            return True
-        if first == end and role == _CUE and cues[ref].kind == "uncertainty" and cues[ref].scope == "list":
-            return True
-    return False
-
-
-def _joined_left(j: int, hits: list[Hit]) -> list[int]:
-    joined: list[int] = []
-    last = j
-    joiner = False
-    for k in range(j - 1, -1, -1):
-        hit = hits[k]
-        if hit[1] > hits[last][0]:
-            continue
-        if hits[last][0] - hit[1] > JOIN_GAP:
-            break
-        if hit[2] == _WORD and hit[3] in _JOINERS:
-            joiner = True
-        elif hit[2] == _SITE:
-            if joiner or hits[last][0] - hit[1] <= 1:
-                joined.append(k)
-            last, joiner = k, False
-        else:
-            break
-    return joined
-
-
-def _first_comma(hits: list[Hit], last: int) -> int:
-    """The first comma behind a finding: what it needs must stand before ("cardiomegaly, severe edema")."""
-    return next((hit[0] for hit in hits if hit[0] >= last and hit[2] == _WORD and hit[3] == _COMMA), 1 << 30)
-
-
-def _statement_end(hits: list[Hit], last: int) -> int:
-    """The comma behind which another finding or site begins: what rules a finding out may stand before it."""
-    comma = _first_comma(hits, last)
-    names_more = any(hit[0] > comma and hit[2] in (_SITE, _PHRASE) for hit in hits)
-    return comma if names_more else 1 << 30
-
-
-def _modifiers_near(modifiers: list[Modifier], hits: list[Hit], first: int, last: int, limit: int) -> set[int]:
-    """Modifier groups in the noun phrase of tokens `first` to `last`, or said of it after a copula before `limit`."""
-    near: set[int] = set()
-    if not modifiers:
-        return near
-    walls = [hit for hit in hits if _is_wall(hit, modifiers)]
-    left_wall = max((wall[1] for wall in walls if wall[1] <= first), default=0)
-    right_wall = min([limit, *(wall[0] for wall in walls if wall[0] >= last)])
-    for start, end, group in modifiers:
-        if start >= left_wall and end <= right_wall:
-            distance = first - end if end <= first else start - last
-            if distance <= MODIFIER_GAP:
-                near.add(group)
-    return near
-
-
-def _is_wall(hit: Hit, modifiers: list[Modifier]) -> bool:
-    """Whether modifiers beyond belong to something else."""
-    if hit[2] == _SITE:  # "lung" in the modifier "lung base" is no site of its own
-        return not any(start <= hit[0] and end >= hit[1] for start, end, _ in modifiers)
-    return hit[2] == _PHRASE or (hit[2] == _WORD and hit[3] in _WALLS)
-
-
-def _largest_mm(code: str, hits: list[Hit], first: int, last: int) -> float | None:
-    """The largest measurement within reach of tokens `first` to `last`, in millimetres, or None."""
-    largest: float | None = None
-    for start, end, role, ref in hits:
-        if role != _WORD or ref not in (_MILLIMETRE, _CENTIMETRE):
-            continue
-        if (first - end if end <= first else start - last) > SIZE_GAP:
-            continue
-        factor = 1.0 if ref == _MILLIMETRE else 10.0
-        for k in range(start - 1, max(start - 6, -1), -1):
-            value = number_value(code[k])
-            if value is not None:
-                largest = max(largest or 0.0, value * factor)
-            elif (start - k) % 2:  # "1.2 x 0.8 cm": numbers and signs take turns
-                break
-    return largest

@@ -9,6 +9,7 @@ from ltml_dataset.labeling.assertion import AssertionEngine, Verdict
 from ltml_dataset.labeling.compiled import NEGATIVE, UNCERTAIN, CompiledLexicon, Role
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.matcher import Hit
+from ltml_dataset.labeling.structure import Structure
 from ltml_lexicons.dependency import DependencyRule, DependencyWord, load_dependency_rules
 
 if TYPE_CHECKING:
@@ -82,12 +83,12 @@ class DependencyAsserter:
         self._cue_places = [[word.id for word in rule.words].index("cue") + 1 for rule in self._rules]
 
     def assert_sentence(
-        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan]
+        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan], structure: Structure
     ) -> list[Verdict]:
         """One verdict a mention."""
         others = [hit for hit in hits if not (hit[2] == Role.CUE and self._kinds[hit[3]] in _PARSED_KINDS)]
-        verdicts = self._engine.assert_mentions(others, mentions)
-        by_cues = self._engine.assert_mentions(hits, mentions)
+        verdicts = self._engine.assert_mentions(others, mentions, structure)
+        by_cues = self._engine.assert_mentions(hits, mentions, structure)
         open_mentions = [
             i for i, v in enumerate(verdicts) if v.rule in _UNDECIDED and not self._is_normal(mentions[i], by_cues[i])
         ]

@@ -4,6 +4,7 @@ from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import POSITIVE, CompiledLexicon, Role
 from ltml_dataset.labeling.composed import MentionSpan, compose
 from ltml_dataset.labeling.matcher import Hit, find_hits
+from ltml_dataset.labeling.structure import Structure, read_structure
 from ltml_dataset.labeling.vocabulary import tokens_of
 
 _PHRASE = int(Role.PHRASE)
@@ -40,14 +41,19 @@ class SentenceJudge:
         self._by_code[code] = judged
         return judged
 
+    def spans(self, sentence: str) -> list[tuple[int, int]]:
+        """Offsets of the tokens that positions count."""
+        return [match.span() for match in self.compiled.vocabulary.visible(sentence)]
+
     def _judge_code(self, code: str) -> tuple[Judged, ...]:
         hits = find_hits(code, self.compiled)
         if not hits:
             return ()
-        mentions = find_mentions(code, hits, self.compiled)
+        structure = read_structure(len(code), hits, self.compiled)
+        mentions = find_mentions(code, hits, structure, self.compiled)
         if not mentions:
             return ()
-        verdicts = self.engine.assert_mentions(hits, mentions)
+        verdicts = self.engine.assert_mentions(hits, mentions, structure)
         return tuple(
             [
                 (label, phrase, state, first, last, rule, cue_first, cue_last)
@@ -58,7 +64,7 @@ class SentenceJudge:
         )
 
 
-def find_mentions(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list[MentionSpan]:
+def find_mentions(code: str, hits: list[Hit], structure: Structure, compiled: CompiledLexicon) -> list[MentionSpan]:
     """Phrases and composed findings of a sentence, by position; a composed one that a phrase names too is dropped."""
     phrases = compiled.phrases
     mentions: list[MentionSpan] = [
@@ -66,7 +72,7 @@ def find_mentions(code: str, hits: list[Hit], compiled: CompiledLexicon) -> list
         for start, end, role, ref in hits
         if role == _PHRASE
     ]
-    composed = compose(code, hits, compiled)
+    composed = compose(code, hits, structure, compiled)
     if composed:
         for new in composed:
             if not any(new[4] == old[4] and new[2] < old[3] and old[2] < new[3] for old in mentions):

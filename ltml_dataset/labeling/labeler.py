@@ -21,7 +21,7 @@ from ltml_dataset.labeling.aggregate import (
     raise_parents,
     ranks_to_column,
 )
-from ltml_dataset.labeling.compiled import RULES_VERSION, compile_lexicon
+from ltml_dataset.labeling.compiled import NOT_MENTIONED, RULES_VERSION, compile_lexicon
 from ltml_dataset.labeling.engines import Compat, Engine, make_judges
 from ltml_dataset.labeling.sentence_store import (
     CUE_END,
@@ -226,7 +226,7 @@ class Labeler:
         with self._lock:
             evidence = self._evidence(batch, self._read(batch, ("text",), with_mentions=True))
         return [
-            Mention(**{**row, "status": Assertion(row["status"])})
+            Mention(**{**row, "status": None if row["status"] is None else Assertion(row["status"])})
             for row in evidence.drop_columns(["row", "report_id"]).to_pylist()
         ]
 
@@ -339,7 +339,7 @@ class Labeler:
             pa.array(rows, pa.int32()),
             _report_ids(batch).take(pa.array(rows)),
             named(table[:, LABEL], self._names),
-            pa.array(table[:, STATE], pa.int8()),
+            pa.array(table[:, STATE], pa.int8(), mask=table[:, STATE] == NOT_MENTIONED),
             named(read.sections[occurrence], read.section_names),
             pa.array(table[:, START] + bases, pa.int32()),
             pa.array(table[:, END] + bases, pa.int32()),

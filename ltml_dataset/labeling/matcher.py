@@ -11,8 +11,8 @@ Hit = tuple[int, int, int, int]
 Modifier = tuple[int, int, int]
 """First token, one past the last, modifier group."""
 
-_PHRASE, _UNMENTION, _SITE, _PREDICATE = (
-    int(role) for role in (Role.PHRASE, Role.UNMENTION, Role.SITE, Role.PREDICATE)
+_PHRASE, _UNMENTION, _SITE, _PREDICATE, _INNER_SITE = (
+    int(role) for role in (Role.PHRASE, Role.UNMENTION, Role.SITE, Role.PREDICATE, Role.INNER_SITE)
 )
 
 
@@ -53,6 +53,8 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
         hit = (start, end, role, ref)
         if end <= furthest:
             if _is_hidden(hit, reach, phrases):
+                if role == _SITE and ref in compiled.site_rules:
+                    hits.append((start, end, _INNER_SITE, ref))
                 continue
         else:
             furthest = end

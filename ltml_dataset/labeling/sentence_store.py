@@ -9,7 +9,6 @@ import numpy.typing as npt
 from ltml_dataset.labeling.aggregate import RANK_OF_STATE, Ranks
 from ltml_dataset.labeling.engines import Judge
 from ltml_dataset.labeling.judge import Judged
-from ltml_dataset.labeling.vocabulary import TOKEN
 
 LABEL, PHRASE, STATE, RULE, START, END, CUE_START, CUE_END = range(8)
 """Columns of the mention table; offsets count within the sentence, -1 where there is no cue."""
@@ -112,7 +111,7 @@ class SentenceStore:
         for number in numbers:
             sentence = self._sentences[number]
             judged = self._waiting.get(number) or self._judge.judge(sentence)
-            spans = [match.span() for match in TOKEN.finditer(sentence)]
+            spans = self._judge.spans(sentence)
             self._first[number] = len(texts)
             self._count[number] = len(judged)
             for label, phrase, state, first, last, rule, cue_first, cue_last in judged:

@@ -54,6 +54,14 @@ class Vocabulary(dict[str, str]):
             self._words[word] = self._new()
         return self._words[word]
 
+    def add_invisible(self, word: str) -> None:
+        """A word that is read over, in lexicon and report alike ("the", "also")."""
+        self._words[word] = ""
+
+    def is_invisible(self, token: str) -> bool:
+        """Whether a lower-case token has no character."""
+        return self._words.get(token) == ""
+
     def add_capitals(self, word: str) -> str:
         """The character of a word written in capitals (`PE`)."""
         self.add_word(word)
@@ -87,6 +95,10 @@ class Vocabulary(dict[str, str]):
         if self._next == 0xD800:  # surrogates are no characters
             self._next = 0xE000
         return character
+
+    def visible(self, sentence: str) -> list[re.Match[str]]:
+        """The tokens of a sentence that have a character, in order: what positions in its code count."""
+        return [match for match in TOKEN.finditer(sentence) if self[match.group()]]
 
     def encode(self, tokens: Iterable[str]) -> str:
         """One character a token."""
