@@ -14,7 +14,7 @@ from ltml_dataset.labeling.compiled import (
 )
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.matcher import Hit
-from ltml_dataset.labeling.structure import AND, CLAUSE, COMMA, OPEN, OR, Structure
+from ltml_dataset.labeling.structure import AND, CLAUSE, COMMA, OPEN, OR, REASON, WITH, Structure
 
 _CUE, _WORD, _SITE = int(Role.CUE), int(Role.WORD), int(Role.SITE)
 _PART, _PREPOSITION, _ARTEFACT = int(Word.PART), int(Word.PREPOSITION), int(Word.ARTEFACT)
@@ -262,10 +262,8 @@ class _Reader:
                 member = members[number]
                 if not self._has_negation(number, start):
                     found = self._in_member(number, start, cue)
-        if not found:
-            return []
         if cue.beside:
-            return found[-1:]
+            return found
         return [*found, *self._listed_before(number, start, cue)]
 
     def _in_member(self, number: int, start: int, cue: CueEntry) -> list[tuple[int, int]]:
@@ -283,20 +281,20 @@ class _Reader:
                     continue
                 inside.append((i, start - mention[1]))
         if cue.scope == "next" and len(inside) > 1:
-            return self._head(inside, start)
+            return self._head(inside, cue)
         return inside
 
     def _denies(self, hit: Hit, begin: int) -> bool:
         cue = self.cues[hit[3]]
         return hit[0] >= begin and cue.before and cue.kind in ("negation", "exclusion")
 
-    def _head(self, inside: list[tuple[int, int]], start: int) -> list[tuple[int, int]]:
+    def _head(self, inside: list[tuple[int, int]], cue: CueEntry) -> list[tuple[int, int]]:
         """The finding that a cue behind a noun phrase is said of: what stands before its prepositions."""
         by_place = sorted(inside, key=lambda item: self.mentions[item[0]][0])
         nearest = self.mentions[by_place[-1][0]]
         first = self.mentions[by_place[0][0]]
         part = self.structure.part_at(nearest[0])
-        if self.structure.part_at(first[0]) == part and any(
+        if not cue.beside and self.structure.part_at(first[0]) == part and any(
             ref == _PREPOSITION and first[1] <= place < nearest[0] for place, _, _, ref in self.words
         ):
             chosen = first
@@ -320,7 +318,7 @@ class _Reader:
         found: list[tuple[int, int]] = []
         is_list = False
         k = number
-        while k > 0 and members[k].opener in _LIST:
+        while k > 0 and (members[k].opener in _LIST or self._hangs_on(k)):
             opener = members[k].opener
             if opener == COMMA and not is_list:
                 break
@@ -334,6 +332,15 @@ class _Reader:
                 break
             found.extend(self._in_member(k, start, cue))
         return found
+
+    def _hangs_on(self, k: int) -> bool:
+        """Whether member `k` only qualifies the subject before it ("effusion with atelectasis is unchanged")."""
+        members = self.structure.members
+        return (
+            members[k].opener in (WITH, REASON)
+            and members[k].verb >= 0
+            and members[k].statement == members[k - 1].statement
+        )
 
     def _called_normal(self, hit: Hit, cue: CueEntry, part: int) -> list[tuple[int, int]]:
         """A finding of which the same part, or its verb, says that it is normal."""
@@ -369,17 +376,16 @@ def _judge_alternatives(
 ) -> None:
     """ "Atelectasis or infiltrate": neither is certain."""
     members = structure.members
-    where = [structure.parts[structure.part_at(mention[0])].member for mention in mentions]
+    where = [structure.part_at(mention[0]) for mention in mentions]
     for number, member in enumerate(members):
         if member.opener != OR or number == 0:
             continue
-        right = next((i for i, place in enumerate(where) if place == number), None)
-        left = next((i for i in reversed(range(len(mentions))) if where[i] == number - 1), None)
+        last_part = members[number - 1].last
+        right = next((i for i, place in enumerate(where) if place == member.first), None)
+        left = next((i for i in reversed(range(len(mentions))) if where[i] == last_part), None)
         if left is None or right is None:
             continue
         if mentions[right][7] >= 0 or mentions[left][7] >= 0 or mentions[left][4] == mentions[right][4]:
-            continue
-        if member.verb >= 0 and mentions[right][0] >= member.verb:
             continue
         if NEGATIVE in (verdicts[left].state, verdicts[right].state):
             continue

@@ -60,6 +60,7 @@ class Word(IntEnum):
     LIKEWISE = 21
     MODAL = 22
     ARTEFACT = 23
+    SUBORDINATE = 24
 
 
 class PhraseEntry(NamedTuple):
@@ -368,7 +369,7 @@ def _tail_of(cue: CueEntry, by_text: dict[tuple[str, str], int]) -> int:
     if cue.before:
         return -1
     words = cue.text.split()
-    for k in range(1, len(words)):
+    for k in range(len(words)):
         found = by_text.get((cue.kind, " ".join(words[k:])))
         if found is not None:
             return found

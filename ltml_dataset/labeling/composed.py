@@ -65,6 +65,7 @@ class _Composer:
         self.structure = structure
         # words that only withhold No Finding stand in nobody's way
         self.hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
+        self.hedges = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].kind == "uncertainty"]
         self.mentions: list[MentionSpan] = []
         self._modifiers: list[Modifier] | None = None
         self.by_part: dict[int, list[Hit]] = {}
@@ -236,7 +237,7 @@ class _Composer:
             following = structure.members[number + 1 : number + 2]
             if following and following[0].opener in (COMMA, AND, OR) and not following[0].verb_first:
                 sites = self._leading_sites(following[0].first)
-                if sites and number == self._first_of_list(number):
+                if sites:
                     return [(site, False) for site in sites]  # "an enlarged, flask-shaped silhouette"
         if member.opener in (RELATIVE,):
             return [(site, True) for site in self._subject_sites(member)]
@@ -252,9 +253,6 @@ class _Composer:
                 return []
             return [(site, True) for site in self._said_of(before, number - 1)]
         return []
-
-    def _first_of_list(self, number: int) -> int:
-        return number
 
     def _leading_sites(self, part: int) -> list[Hit]:
         """Sites of a part in which nothing but words of its own stands before them."""
@@ -363,7 +361,9 @@ class _Composer:
             if part.member != number and member.opener == AND and not member.verb_first:
                 break
             wall = min([part.end, *(hit[0] for hit in walls if hit[0] >= part.start)])
-            if wall < part.end and part.member != number:
+            if part.member != number and (
+                wall < part.end or any(part.start <= hit[0] < part.end for hit in self.hedges)
+            ):
                 break
             stretches.append((part.start, wall))
             is_open = wall == part.end

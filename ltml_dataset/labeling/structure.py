@@ -14,9 +14,9 @@ from ltml_dataset.labeling.matcher import Hit
 _CUE, _WORD, _PHRASE = int(Role.CUE), int(Role.WORD), int(Role.PHRASE)
 _SITE, _PREDICATE = int(Role.SITE), int(Role.PREDICATE)
 
-START, COMMA, AND, OR, COLON, WITH, REASON, RELATIVE, OPEN, CLOSE, EXIST, LIKEWISE, CLAUSE = range(13)
+START, COMMA, AND, OR, COLON, WITH, REASON, SUBORDINATE, RELATIVE, OPEN, CLOSE, EXIST, LIKEWISE, CLAUSE = range(14)
 """What opens a member. Where several stand together (", and", "; however") the later of this list counts."""
-VERB = 13
+VERB = 14
 
 _OPENERS = {
     int(Word.COMMA): COMMA,
@@ -25,6 +25,7 @@ _OPENERS = {
     int(Word.COLON): COLON,
     int(Word.WITH): WITH,
     int(Word.REASON): REASON,
+    int(Word.SUBORDINATE): SUBORDINATE,
     int(Word.RELATIVE): RELATIVE,
     int(Word.OPEN): OPEN,
     int(Word.CLOSE): CLOSE,
@@ -232,6 +233,8 @@ def _join(parts: list[Part], members: list[Member], hits: list[Hit]) -> list[lis
                     has_verb = False
                     if opener == OR or (opener == AND and (member.plural or member.seen)):
                         _pull(members, i, statement)
+        elif opener in (WITH, REASON) and own and not has_verb:
+            pass  # "the effusion from last week has resolved": the verb is said of what stands before
         else:
             if opener == OPEN:
                 before_bracket = statement
@@ -250,7 +253,7 @@ def _join(parts: list[Part], members: list[Member], hits: list[Hit]) -> list[lis
             subject = subjects[member.statement]
             first = i
             while first and members[first - 1].statement == member.statement and members[first - 1].verb < 0:
-                if members[first].opener not in _LIST:
+                if members[first].opener not in _LIST and members[first].opener not in (WITH, REASON):
                     break
                 first -= 1
             if not subject:
