@@ -1,0 +1,213 @@
+"""Findings put into frames: sentences with a known outcome."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any, Literal
+
+from frames.lexicon_phrases import Finding, all_findings, hides, read_yaml, tokens_of, unmentions_of, with_article
+
+State = Literal[1, 0, -1, "not1"]
+
+AGREEING = {
+    "singular": {"is": "is", "has": "has", "was": "was", "s": "s", "do": "does"},
+    "plural": {"is": "are", "has": "have", "was": "were", "s": "", "do": "do"},
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A sentence with a place for a finding."""
+
+    id: str
+    kind: str
+    text: str
+    state: State
+    fits: frozenset[str]
+    without: frozenset[str]
+
+    def takes(self, finding: Finding) -> bool:
+        """Whether the sentence is one that somebody would write of this finding."""
+        wanted = self.fits
+        if "{S}" not in self.text and "noun" not in finding.traits:
+            return False
+        return (not wanted or bool(wanted & finding.traits)) and not self.without & finding.traits
+
+
+@dataclass(frozen=True)
+class Filler:
+    """A finding that stands beside the one in question."""
+
+    text: str
+    near: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence, and the state it must give one label."""
+
+    label: str
+    origin: str
+    frame: str
+    kind: str
+    text: str
+    state: State
+
+    def is_right(self, read: int | None) -> bool:
+        """Whether what was read is what the sentence says."""
+        return read != 1 if self.state == "not1" else read == self.state
+
+    def is_false_alarm(self, read: int | None) -> bool:
+        """Whether something not present was read as present: the fault that fills a rare class with noise."""
+        return read == 1 and self.state != 1
+
+
+@dataclass(frozen=True)
+class Exception_:
+    """A line of `exceptions.yaml`."""
+
+    label: str
+    phrase: str
+    frame: str
+    reason: str
+    state: State | None
+
+    def covers(self, statement: Statement) -> bool:
+        """Whether the statement is meant."""
+        return (
+            fnmatchcase(statement.label, self.label)
+            and fnmatchcase(statement.origin, self.phrase)
+            and fnmatchcase(statement.frame, self.frame)
+        )
+
+
+@cache
+def all_frames() -> tuple[Frame, ...]:
+    """The frames of `frames.yaml`."""
+    page = read_yaml("frames.yaml")
+    frames = []
+    for entry in page["frames"]:
+        left_out = {*entry.get("without", ()), *page["kinds"][entry["kind"]]["without"]}
+        frames.append(
+            Frame(
+                entry["id"],
+                entry["kind"],
+                entry["text"],
+                entry["state"],
+                frozenset(entry.get("fits", ())),
+                frozenset(left_out),
+            )
+        )
+    return tuple(frames)
+
+
+@cache
+def all_exceptions() -> tuple[Exception_, ...]:
+    """The lines of `exceptions.yaml`."""
+    return tuple(
+        Exception_(
+            line.get("label", "*"), line.get("phrase", "*"), line.get("frame", "*"), line["reason"], line.get("state")
+        )
+        for line in read_yaml("exceptions.yaml")["exceptions"]
+    )
+
+
+def all_statements(frame: str = "*", label: str = "*") -> list[Statement]:
+    """Every finding in every frame that takes it, as the frame says; exceptions are not looked at here."""
+    statements = []
+    for finding in all_findings():
+        if not fnmatchcase(finding.label, label):
+            continue
+        for each in all_frames():
+            if fnmatchcase(each.id, frame) and each.takes(finding):
+                statements.extend(_stated(each, finding))
+    return statements
+
+
+def _stated(frame: Frame, finding: Finding) -> Iterator[Statement]:
+    text = render(frame, finding)
+    if hides(unmentions_of(finding.label), tokens_of(text)):
+        return
+    state = frame.state
+    if state == 1 and finding.says == -1:
+        state = -1
+    yield Statement(finding.label, finding.origin, frame.id, frame.kind, text, state)
+
+
+def render(frame: Frame, finding: Finding) -> str:
+    """The sentence.
+
+    Example:
+        >>> render(frame_named("no_a_or_x"), finding_named("bronchiectasis"))
+        'No pneumothorax or bronchiectasis.'
+    """
+    first, second = _fillers(frame, finding)
+    agreeing = AGREEING["plural" if finding.number == "plural" else "singular"]
+    words: dict[str, str] = {
+        **agreeing,
+        "X": finding.text,
+        "a X": with_article(finding.text, finding.number),
+        "the X": finding.text if finding.text.startswith("the ") else f"the {finding.text}",
+        "X|wrapped": _wrapped(finding.text),
+        "a X|wrapped": _wrapped(with_article(finding.text, finding.number)),
+        "Xs": finding.plural_text,
+        "A": first,
+        "a A": with_article(first, "singular"),
+        "the A": f"the {first}",
+        "B": second,
+        "S": finding.subject,
+        "P": finding.text,
+    }
+    text = frame.text
+    for name, word in words.items():
+        text = text.replace("{" + name + "}", word)
+    return _with_capitals(text)
+
+
+def _fillers(frame: Frame, finding: Finding) -> tuple[str, str]:
+    """Two other findings; which, is always the same for the same sentence."""
+    taken = set(tokens_of(finding.text)) | set(tokens_of(finding.subject))
+    fillers = [
+        filler
+        for filler in (Filler(entry["text"], frozenset(entry["near"])) for entry in read_yaml("frames.yaml")["fillers"])
+        if finding.label not in filler.near and not taken & set(filler.text.split())
+    ]
+    start = zlib.crc32(f"{frame.id} {finding.text}".encode())
+    return fillers[start % len(fillers)].text, fillers[(start + 1) % len(fillers)].text
+
+
+def _wrapped(text: str) -> str:
+    """The noun phrase over two lines, where it has two words."""
+    front, blank, last = text.rpartition(" ")
+    return f"{front}\n{last}" if blank else text
+
+
+def _with_capitals(text: str) -> str:
+    """Sentences and lines of a form begin with a capital."""
+    parts: list[str] = []
+    begins = True
+    for character in text:
+        parts.append(character.upper() if begins else character)
+        if character.isalnum():
+            begins = False
+        if character in ".?" or (character == "\n" and ":" in text):
+            begins = True
+    return "".join(parts)
+
+
+def frame_named(frame_id: str) -> Frame:
+    """One frame."""
+    return next(frame for frame in all_frames() if frame.id == frame_id)
+
+
+def finding_named(origin: str) -> Finding:
+    """The first finding of a lexicon phrase or rule."""
+    return next(finding for finding in all_findings() if finding.origin == origin)
+
+
+def kinds() -> dict[str, Any]:
+    """The kinds of frames, with what they are about."""
+    kinds_: dict[str, Any] = read_yaml("frames.yaml")["kinds"]
+    return kinds_
