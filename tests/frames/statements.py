@@ -7,7 +7,11 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Literal
 
-from frames.lexicon_phrases import Finding, all_findings, hides, read_yaml, tokens_of, unmentions_of, with_article
+from frames.composed import findings_of_rules
+from frames.findings import Finding, findings_of_phrases, is_hidden
+from frames.grammar import read_yaml, tokens_of, with_article
+
+from ltml_lexicons.choose import choose_labels
 
 State = Literal[1, 0, -1, "not1"]
 
@@ -114,6 +118,17 @@ def all_exceptions() -> tuple[Exception_, ...]:
     )
 
 
+@cache
+def all_findings() -> tuple[Finding, ...]:
+    """The findings of the 39 labels in profile `clinical`, each wording once a label."""
+    chosen = choose_labels()
+    found: dict[tuple[str, str, str], Finding] = {}
+    for label in chosen.labels:
+        for finding in (*findings_of_phrases(label), *findings_of_rules(label, chosen.lexicon)):
+            found.setdefault((finding.label, finding.subject, finding.text), finding)
+    return tuple(found.values())
+
+
 def all_statements(frame: str = "*", label: str = "*") -> list[Statement]:
     """Every finding in every frame that takes it, as the frame says; exceptions are not looked at here."""
     statements = []
@@ -128,7 +143,7 @@ def all_statements(frame: str = "*", label: str = "*") -> list[Statement]:
 
 def _stated(frame: Frame, finding: Finding) -> Iterator[Statement]:
     text = render(frame, finding)
-    if hides(unmentions_of(finding.label), tokens_of(text)):
+    if is_hidden(finding, tokens_of(text)):
         return
     state = frame.state
     if state == 1 and finding.says == -1:

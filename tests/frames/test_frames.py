@@ -4,9 +4,9 @@ from collections import defaultdict
 from functools import cache
 
 import pytest
-from frames.lexicon_phrases import all_findings, stems_without_endings
+from frames.findings import stems_without_endings
 from frames.reading import Reading, read_frames
-from frames.statements import Exception_, all_frames, all_statements
+from frames.statements import Exception_, all_findings, all_frames, all_statements
 
 from ltml_lexicons.choose import choose_labels
 
