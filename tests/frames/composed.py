@@ -8,6 +8,9 @@ from frames.grammar import Number, head_of, number_of, plural_of, read_yaml
 from ltml_lexicons.lexicon import Lexicon
 from ltml_lexicons.model import Composed, Label, TermGroup
 
+SMALL = "6 mm"
+"""Within the size of the rules that have one."""
+
 Term = tuple[str, str]
 """Group and wording."""
 
@@ -46,7 +49,9 @@ def _sites(rule: Composed, lexicon: Lexicon) -> list[Term]:
 
 def _modifiers(rule: Composed, lexicon: Lexicon) -> list[str]:
     left_out = read_yaml("words.yaml")["modifiers_left_out"]
-    return [text for _, text in _terms(lexicon.modifiers.groups, rule.needs) if text not in left_out]
+    modifiers = [text for _, text in _terms(lexicon.modifiers.groups, rule.needs) if text not in left_out]
+    within_size = [SMALL] if rule.size and rule.size.max_mm else []
+    return [*modifiers, *within_size]
 
 
 def _matched(first: list[Term], second: list[Term], fits: Callable[[Term, Term], bool]) -> Iterator[tuple[Term, Term]]:

@@ -70,6 +70,8 @@ def stems_without_endings() -> list[str]:
 def noun_phrase(label: Label, origin: str, text: str, says: int, *, countable: bool = True) -> Finding | None:
     """The finding, or None where the words are no noun phrase."""
     words = read_yaml("words.yaml")
+    for compound in words["compounds"]:
+        text = text.replace(compound, compound.replace(" ", "-"))
     split = head_of(text)
     if split is None:
         return None
@@ -79,15 +81,15 @@ def noun_phrase(label: Label, origin: str, text: str, says: int, *, countable: b
     front = with_capitals_inside(" ".join(front)).split()
     number: Number = "singular" if front[-1] in words["counted_acronyms"] else number_of(front)
     plural_text = ""
-    if number == "singular" and countable and front[-1].islower() and front[-1] not in words["never_counted"]:
-        if not front[-1].endswith(tuple(words["plurals_irregular"])):
-            plural_text = " ".join([*front[:-1], plural_of(front[-1]), *behind])
+    if number == "singular" and countable and _is_regular(front[-1]):
+        plural_text = " ".join([*front[:-1], plural_of(front[-1]), *behind])
     text = " ".join([*front, *behind])
     traits = {"noun", number, *_traits_of_label(label), *_traits_of_beginning(text)}
     traits.update(
         trait
         for trait, holds in (
             ("organ", front[-1].lower() in words["organs"] and not label.device and front[0] not in words["prefixes"]),
+            ("degree", front[-1] in words["ungraded_nouns"]),
             ("coordinated", {"and", "or", "/"} & {*front, *behind}),
             ("alternative", {"or", "/"} & {*front, *behind}),
             ("countable", plural_text),
@@ -109,7 +111,13 @@ def clause(
     if " and " in site:
         traits.add("coordinated")
     return Finding(
-        label.id, origin, with_capitals_inside(predicate), number, frozenset(traits), says, with_capitals_inside(subject)
+        label.id,
+        origin,
+        with_capitals_inside(predicate),
+        number,
+        frozenset(traits),
+        says,
+        with_capitals_inside(subject),
     )
 
 
@@ -126,10 +134,19 @@ def is_hidden(finding: Finding, sentence: list[str]) -> bool:
         for start in range(len(sentence) - len(words) + 1):
             window = sentence[start : start + len(words)]
             last = window[-1]
-            ends_so = last == words[-1] or (stem and last.startswith(words[-1])) or (plural and last == plural_of(words[-1]))
+            ends_so = (
+                last == words[-1] or (stem and last.startswith(words[-1])) or (plural and last == plural_of(words[-1]))
+            )
             if ends_so and tuple(window[:-1]) == words[:-1] and _windows(window, core):
                 return True
     return False
+
+
+def _is_regular(noun: str) -> bool:
+    words = read_yaml("words.yaml")
+    return (
+        noun.islower() and noun not in words["never_counted"] and not noun.endswith(tuple(words["plurals_irregular"]))
+    )
 
 
 def _windows(tokens: list[str], part: list[str]) -> bool:
@@ -162,4 +179,6 @@ def _traits_of_label(label: Label) -> set[str]:
 
 def _traits_of_beginning(text: str) -> set[str]:
     beginnings = read_yaml("words.yaml")["beginnings"]
-    return {trait for trait, begins in beginnings.items() if f"{text} ".startswith(tuple(f"{word} " for word in begins))}
+    return {
+        trait for trait, begins in beginnings.items() if f"{text} ".startswith(tuple(f"{word} " for word in begins))
+    }

@@ -1,5 +1,6 @@
 """Findings put into frames: sentences with a known outcome."""
 
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ltml_lexicons.choose import choose_labels
 
 State = Literal[1, 0, -1, "not1"]
 
+ADJECTIVE = re.compile(r"\{a (\w+) X\}")
 AGREEING = {
     "singular": {"is": "is", "has": "has", "was": "was", "s": "s", "do": "does"},
     "plural": {"is": "are", "has": "have", "was": "were", "s": "", "do": "do"},
@@ -31,6 +33,8 @@ class Frame:
     state: State
     fits: frozenset[str]
     without: frozenset[str]
+    capitals: bool
+    """Written in capitals throughout, as some reports are."""
 
     def takes(self, finding: Finding) -> bool:
         """Whether the sentence is one that somebody would write of this finding."""
@@ -102,6 +106,7 @@ def all_frames() -> tuple[Frame, ...]:
                 entry["state"],
                 frozenset(entry.get("fits", ())),
                 frozenset(left_out),
+                entry.get("capitals", False),
             )
         )
     return tuple(frames)
@@ -175,10 +180,10 @@ def render(frame: Frame, finding: Finding) -> str:
         "S": finding.subject,
         "P": finding.text,
     }
-    text = frame.text
+    text = ADJECTIVE.sub(lambda found: with_article(f"{found[1]} {finding.text}", finding.number), frame.text)
     for name, word in words.items():
         text = text.replace("{" + name + "}", word)
-    return _with_capitals(text)
+    return text.upper() if frame.capitals else _with_capitals(text)
 
 
 def _fillers(frame: Frame, finding: Finding) -> tuple[str, str]:
