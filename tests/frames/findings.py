@@ -39,6 +39,8 @@ class Finding:
     """Of a clause: the site."""
     plural_text: str = ""
     """The plural of a countable noun phrase, where the lexicon allows it."""
+    parts: tuple[tuple[str, str], ...] = ()
+    """Of a finding that shares a word: place in the frame and word."""
 
 
 def findings_of_phrases(label: Label) -> Iterator[Finding]:

@@ -11,12 +11,15 @@ from typing import Any, Literal
 from frames.composed import findings_of_rules
 from frames.findings import Finding, findings_of_phrases, is_hidden
 from frames.grammar import read_yaml, tokens_of, with_article
+from frames.sharing import findings_that_share
 
 from ltml_lexicons.choose import choose_labels
 
 State = Literal[1, 0, -1, "not1"]
 
 ADJECTIVE = re.compile(r"\{a (\w+) X\}")
+SPECIAL = frozenset({"clause", "normal", "borderline", "shared_site", "shared_head"})
+"""Findings that are no whole noun phrases; only frames that ask for them take them."""
 AGREEING = {
     "singular": {"is": "is", "has": "has", "was": "was", "s": "s", "do": "does"},
     "plural": {"is": "are", "has": "have", "was": "were", "s": "", "do": "do"},
@@ -39,7 +42,7 @@ class Frame:
     def takes(self, finding: Finding) -> bool:
         """Whether the sentence is one that somebody would write of this finding."""
         wanted = self.fits
-        if "{S}" not in self.text and "noun" not in finding.traits:
+        if not self.fits & SPECIAL and "noun" not in finding.traits:
             return False
         return (not wanted or bool(wanted & finding.traits)) and not self.without & finding.traits
 
@@ -131,7 +134,7 @@ def all_findings() -> tuple[Finding, ...]:
     for label in chosen.labels:
         for finding in (*findings_of_phrases(label), *findings_of_rules(label, chosen.lexicon)):
             found.setdefault((finding.label, finding.subject, finding.text), finding)
-    return tuple(found.values())
+    return (*found.values(), *(shared for finding in found.values() for shared in findings_that_share(finding)))
 
 
 def all_statements(frame: str = "*", label: str = "*") -> list[Statement]:
@@ -179,6 +182,7 @@ def render(frame: Frame, finding: Finding) -> str:
         "B": second,
         "S": finding.subject,
         "P": finding.text,
+        **dict(finding.parts),
     }
     text = ADJECTIVE.sub(lambda found: with_article(f"{found[1]} {finding.text}", finding.number), frame.text)
     for name, word in words.items():
