@@ -1,5 +1,6 @@
 """Every phrase of the lexicon as a finding that can stand in a sentence."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -54,7 +55,7 @@ def findings_of_phrases(label: Label) -> Iterator[Finding]:
             yield clause(label, phrase.text, subject, "singular", predicate, says)
         for text in _completed(phrase):
             finding = noun_phrase(label, phrase.text, text, says, countable=phrase.plural or phrase.stem)
-            if finding is not None and not is_hidden(finding, tokens_of(finding.text)):
+            if finding is not None and not is_hidden(finding, finding.text):
                 yield finding
 
 
@@ -123,25 +124,35 @@ def clause(
     )
 
 
-def is_hidden(finding: Finding, sentence: list[str]) -> bool:
+def is_hidden(finding: Finding, sentence: str) -> bool:
     """Whether an unmention of the label covers the finding where it stands in the sentence.
 
     An unmention hides the phrases inside it: "pleural scarring" is no Pleural Thickening, but "pleural scarring and
     thickening", longer than the unmention, is.
     """
-    core = tokens_of(finding.origin)
-    if not _windows(sentence, core):
-        core = tokens_of(finding.text)
-    for words, stem, plural in _unmentions(finding.label):
-        for start in range(len(sentence) - len(words) + 1):
-            window = sentence[start : start + len(words)]
-            last = window[-1]
-            ends_so = (
-                last == words[-1] or (stem and last.startswith(words[-1])) or (plural and last == plural_of(words[-1]))
-            )
-            if ends_so and tuple(window[:-1]) == words[:-1] and _windows(window, core):
-                return True
-    return False
+    unmentions = _unmentions(finding.label)
+    words = " ".join(tokens_of(sentence))
+    if unmentions is None or not unmentions.search(words):
+        return False
+    core = " ".join(tokens_of(finding.origin))
+    if f" {core} " not in f" {words} ":
+        core = " ".join(tokens_of(finding.text))
+    return any(f" {core} " in f" {hidden[0]} " for hidden in unmentions.finditer(words))
+
+
+@cache
+def _unmentions(label_id: str) -> re.Pattern[str] | None:
+    """What hides the phrases of a label in profile `clinical`, the longest first."""
+    patterns = []
+    for each in load_lexicon().labels[label_id].unmentions:
+        if not each.paper_only:
+            *front, last = tokens_of(each.text)
+            ending = r"\S*" if each.stem else ""
+            lasts = {last, plural_of(last)} if each.plural and not each.stem else {last}
+            either = "|".join(re.escape(word) for word in sorted(lasts, reverse=True))
+            patterns.append(" ".join([*map(re.escape, front), f"(?:{either}){ending}"]))
+    patterns.sort(key=len, reverse=True)
+    return re.compile(rf"(?<!\S)(?:{'|'.join(patterns)})(?!\S)") if patterns else None
 
 
 def _is_regular(noun: str) -> bool:
@@ -149,16 +160,6 @@ def _is_regular(noun: str) -> bool:
     return (
         noun.islower() and noun not in words["never_counted"] and not noun.endswith(tuple(words["plurals_irregular"]))
     )
-
-
-def _windows(tokens: list[str], part: list[str]) -> bool:
-    return any(tokens[start : start + len(part)] == part for start in range(len(tokens) - len(part) + 1))
-
-
-@cache
-def _unmentions(label_id: str) -> list[tuple[tuple[str, ...], bool, bool]]:
-    label = load_lexicon().labels[label_id]
-    return [(tuple(tokens_of(each.text)), each.stem, each.plural) for each in label.unmentions if not each.paper_only]
 
 
 def _completed(phrase: Phrase) -> list[str]:

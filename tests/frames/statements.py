@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 from frames.composed import findings_of_rules
 from frames.findings import Finding, findings_of_phrases, is_hidden
@@ -45,14 +45,6 @@ class Frame:
         if not self.fits & SPECIAL and "noun" not in finding.traits:
             return False
         return (not wanted or bool(wanted & finding.traits)) and not self.without & finding.traits
-
-
-@dataclass(frozen=True)
-class Filler:
-    """A finding that stands beside the one in question."""
-
-    text: str
-    near: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -137,21 +129,22 @@ def all_findings() -> tuple[Finding, ...]:
     return (*found.values(), *(shared for finding in found.values() for shared in findings_that_share(finding)))
 
 
-def all_statements(frame: str = "*", label: str = "*") -> list[Statement]:
+@cache
+def all_statements(frame: str = "*", label: str = "*") -> tuple[Statement, ...]:
     """Every finding in every frame that takes it, as the frame says; exceptions are not looked at here."""
-    statements = []
+    statements: list[Statement] = []
     for finding in all_findings():
         if not fnmatchcase(finding.label, label):
             continue
         for each in all_frames():
             if fnmatchcase(each.id, frame) and each.takes(finding):
                 statements.extend(_stated(each, finding))
-    return statements
+    return tuple(statements)
 
 
 def _stated(frame: Frame, finding: Finding) -> Iterator[Statement]:
     text = render(frame, finding)
-    if is_hidden(finding, tokens_of(text)):
+    if is_hidden(finding, text):
         return
     state = frame.state
     if state == 1 and finding.says == -1:
@@ -163,8 +156,8 @@ def render(frame: Frame, finding: Finding) -> str:
     """The sentence.
 
     Example:
-        >>> render(frame_named("no_a_or_x"), finding_named("bronchiectasis"))
-        'No pneumothorax or bronchiectasis.'
+        >>> render(frame_named("no_x"), finding_named("bronchiectasis"))
+        'No bronchiectasis.'
     """
     first, second = _fillers(frame, finding)
     agreeing = AGREEING["plural" if finding.number == "plural" else "singular"]
@@ -192,14 +185,20 @@ def render(frame: Frame, finding: Finding) -> str:
 
 def _fillers(frame: Frame, finding: Finding) -> tuple[str, str]:
     """Two other findings; which, is always the same for the same sentence."""
-    taken = set(tokens_of(finding.text)) | set(tokens_of(finding.subject))
-    fillers = [
-        filler
-        for filler in (Filler(entry["text"], frozenset(entry["near"])) for entry in read_yaml("frames.yaml")["fillers"])
-        if finding.label not in filler.near and not taken & set(filler.text.split())
-    ]
+    fillers = _fitting_fillers(finding)
     start = zlib.crc32(f"{frame.id} {finding.text}".encode())
-    return fillers[start % len(fillers)].text, fillers[(start + 1) % len(fillers)].text
+    return fillers[start % len(fillers)], fillers[(start + 1) % len(fillers)]
+
+
+@cache
+def _fitting_fillers(finding: Finding) -> list[str]:
+    """Those of other labels, without a word of the finding."""
+    taken = {*tokens_of(finding.text), *tokens_of(finding.subject)}
+    return [
+        filler["text"]
+        for filler in read_yaml("frames.yaml")["fillers"]
+        if finding.label not in filler["near"] and not taken & set(filler["text"].split())
+    ]
 
 
 def _wrapped(text: str) -> str:
@@ -210,15 +209,8 @@ def _wrapped(text: str) -> str:
 
 def _with_capitals(text: str) -> str:
     """Sentences and lines of a form begin with a capital."""
-    parts: list[str] = []
-    begins = True
-    for character in text:
-        parts.append(character.upper() if begins else character)
-        if character.isalnum():
-            begins = False
-        if character in ".?" or (character == "\n" and ":" in text):
-            begins = True
-    return "".join(parts)
+    begins = r"(^|[.?] |\n)\W*\w" if ":" in text else r"(^|[.?] )\W*\w"
+    return re.sub(begins, lambda found: found[0].upper(), text)
 
 
 def frame_named(frame_id: str) -> Frame:
@@ -229,9 +221,3 @@ def frame_named(frame_id: str) -> Frame:
 def finding_named(origin: str) -> Finding:
     """The first finding of a lexicon phrase or rule."""
     return next(finding for finding in all_findings() if finding.origin == origin)
-
-
-def kinds() -> dict[str, Any]:
-    """The kinds of frames, with what they are about."""
-    kinds_: dict[str, Any] = read_yaml("frames.yaml")["kinds"]
-    return kinds_
