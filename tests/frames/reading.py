@@ -1,0 +1,61 @@
+"""What the labeler reads in the statements, held against what they say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from frames.statements import Exception_, Statement, all_exceptions, all_statements
+
+from ltml_dataset import Labeler
+from ltml_lexicons.lexicon import load_lexicon
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A statement and the state the labeler gave its label."""
+
+    statement: Statement
+    read: int | None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the two agree."""
+        return self.statement.is_right(self.read)
+
+    @property
+    def is_false_alarm(self) -> bool:
+        """Whether something not present was read as present."""
+        return self.statement.is_false_alarm(self.read)
+
+    def __str__(self) -> str:
+        wanted, text = self.statement.state, self.statement.text.replace("\n", "\\n")
+        return f"{self.statement.label}: {text!r} says {wanted}, read {self.read}"
+
+
+def read_all(statements: Sequence[Statement]) -> list[Reading]:
+    """Label every sentence as a report of its own."""
+    table = Labeler.default().label([statement.text for statement in statements])
+    labels = load_lexicon().labels
+    columns = {label: table.column(labels[label].name).to_pylist() for label in {s.label for s in statements}}
+    return [Reading(statement, columns[statement.label][row]) for row, statement in enumerate(statements)]
+
+
+def settle(readings: Sequence[Reading]) -> tuple[list[Reading], list[Exception_]]:
+    """The readings with the exceptions applied, and the exceptions that nothing needs.
+
+    An exception is needed where at least one statement it covers is not read as its frame says.
+    """
+    needed: set[Exception_] = set()
+    settled = []
+    for reading in readings:
+        lines = [line for line in all_exceptions() if line.covers(reading.statement)]
+        needed.update(line for line in lines if not reading.is_right)
+        if not lines:
+            settled.append(reading)
+        elif lines[0].state is not None:
+            settled.append(replace(reading, statement=replace(reading.statement, state=lines[0].state)))
+    return settled, [line for line in all_exceptions() if line not in needed]
+
+
+def read_frames(frame: str = "*", label: str = "*") -> tuple[list[Reading], list[Exception_]]:
+    """Everything, read and settled."""
+    return settle(read_all(all_statements(frame, label)))

@@ -1,0 +1,223 @@
+"""Findings put into frames: sentences with a known outcome."""
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Literal
+
+from frames.composed import findings_of_rules
+from frames.findings import Finding, findings_of_phrases, is_hidden
+from frames.grammar import read_yaml, tokens_of, with_article
+from frames.sharing import findings_that_share
+
+from ltml_lexicons.choose import choose_labels
+
+State = Literal[1, 0, -1, "not1"]
+
+ADJECTIVE = re.compile(r"\{a (\w+) X\}")
+SPECIAL = frozenset({"clause", "normal", "borderline", "shared_site", "shared_head"})
+"""Findings that are no whole noun phrases; only frames that ask for them take them."""
+AGREEING = {
+    "singular": {"is": "is", "has": "has", "was": "was", "s": "s", "do": "does"},
+    "plural": {"is": "are", "has": "have", "was": "were", "s": "", "do": "do"},
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A sentence with a place for a finding."""
+
+    id: str
+    kind: str
+    text: str
+    state: State
+    fits: frozenset[str]
+    without: frozenset[str]
+    capitals: bool
+    """Written in capitals throughout, as some reports are."""
+
+    def takes(self, finding: Finding) -> bool:
+        """Whether the sentence is one that somebody would write of this finding."""
+        wanted = self.fits
+        if not self.fits & SPECIAL and "noun" not in finding.traits:
+            return False
+        return (not wanted or bool(wanted & finding.traits)) and not self.without & finding.traits
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence, and the state it must give one label."""
+
+    label: str
+    origin: str
+    frame: str
+    kind: str
+    text: str
+    state: State
+
+    def is_right(self, read: int | None) -> bool:
+        """Whether what was read is what the sentence says."""
+        return read != 1 if self.state == "not1" else read == self.state
+
+    def is_false_alarm(self, read: int | None) -> bool:
+        """Whether something not present was read as present: the fault that fills a rare class with noise."""
+        return read == 1 and self.state != 1
+
+
+@dataclass(frozen=True)
+class Exception_:
+    """A line of `exceptions.yaml`."""
+
+    label: str
+    phrase: str
+    frame: str
+    reason: str
+    state: State | None
+
+    def covers(self, statement: Statement) -> bool:
+        """Whether the statement is meant."""
+        return (
+            fnmatchcase(statement.label, self.label)
+            and fnmatchcase(statement.origin, self.phrase)
+            and fnmatchcase(statement.frame, self.frame)
+        )
+
+
+@cache
+def all_frames() -> tuple[Frame, ...]:
+    """The frames of `frames.yaml`."""
+    page = read_yaml("frames.yaml")
+    frames = []
+    for entry in page["frames"]:
+        left_out = {*entry.get("without", ()), *page["kinds"][entry["kind"]]["without"]}
+        frames.append(
+            Frame(
+                entry["id"],
+                entry["kind"],
+                entry["text"],
+                entry["state"],
+                frozenset(entry.get("fits", ())),
+                frozenset(left_out),
+                entry.get("capitals", False),
+            )
+        )
+    return tuple(frames)
+
+
+@cache
+def all_exceptions() -> tuple[Exception_, ...]:
+    """The lines of `exceptions.yaml`."""
+    return tuple(
+        Exception_(
+            line.get("label", "*"), line.get("phrase", "*"), line.get("frame", "*"), line["reason"], line.get("state")
+        )
+        for line in read_yaml("exceptions.yaml")["exceptions"]
+    )
+
+
+@cache
+def all_findings() -> tuple[Finding, ...]:
+    """The findings of the 39 labels in profile `clinical`, each wording once a label."""
+    chosen = choose_labels()
+    found: dict[tuple[str, str, str], Finding] = {}
+    for label in chosen.labels:
+        for finding in (*findings_of_phrases(label), *findings_of_rules(label, chosen.lexicon)):
+            found.setdefault((finding.label, finding.subject, finding.text), finding)
+    return (*found.values(), *(shared for finding in found.values() for shared in findings_that_share(finding)))
+
+
+@cache
+def all_statements(frame: str = "*", label: str = "*") -> tuple[Statement, ...]:
+    """Every finding in every frame that takes it, as the frame says; exceptions are not looked at here."""
+    statements: list[Statement] = []
+    for finding in all_findings():
+        if not fnmatchcase(finding.label, label):
+            continue
+        for each in all_frames():
+            if fnmatchcase(each.id, frame) and each.takes(finding):
+                statements.extend(_stated(each, finding))
+    return tuple(statements)
+
+
+def _stated(frame: Frame, finding: Finding) -> Iterator[Statement]:
+    text = render(frame, finding)
+    if is_hidden(finding, text):
+        return
+    state = frame.state
+    if state == 1 and finding.says == -1:
+        state = -1
+    yield Statement(finding.label, finding.origin, frame.id, frame.kind, text, state)
+
+
+def render(frame: Frame, finding: Finding) -> str:
+    """The sentence.
+
+    Example:
+        >>> render(frame_named("no_x"), finding_named("bronchiectasis"))
+        'No bronchiectasis.'
+    """
+    first, second = _fillers(frame, finding)
+    agreeing = AGREEING["plural" if finding.number == "plural" else "singular"]
+    words: dict[str, str] = {
+        **agreeing,
+        "X": finding.text,
+        "a X": with_article(finding.text, finding.number),
+        "the X": finding.text if finding.text.startswith("the ") else f"the {finding.text}",
+        "X|wrapped": _wrapped(finding.text),
+        "a X|wrapped": _wrapped(with_article(finding.text, finding.number)),
+        "Xs": finding.plural_text,
+        "A": first,
+        "a A": with_article(first, "singular"),
+        "the A": f"the {first}",
+        "B": second,
+        "S": finding.subject,
+        "P": finding.text,
+        **dict(finding.parts),
+    }
+    text = ADJECTIVE.sub(lambda found: with_article(f"{found[1]} {finding.text}", finding.number), frame.text)
+    for name, word in words.items():
+        text = text.replace("{" + name + "}", word)
+    return text.upper() if frame.capitals else _with_capitals(text)
+
+
+def _fillers(frame: Frame, finding: Finding) -> tuple[str, str]:
+    """Two other findings; which, is always the same for the same sentence."""
+    fillers = _fitting_fillers(finding)
+    start = zlib.crc32(f"{frame.id} {finding.text}".encode())
+    return fillers[start % len(fillers)], fillers[(start + 1) % len(fillers)]
+
+
+@cache
+def _fitting_fillers(finding: Finding) -> list[str]:
+    """Those of other labels, without a word of the finding."""
+    taken = {*tokens_of(finding.text), *tokens_of(finding.subject)}
+    return [
+        filler["text"]
+        for filler in read_yaml("frames.yaml")["fillers"]
+        if finding.label not in filler["near"] and not taken & set(filler["text"].split())
+    ]
+
+
+def _wrapped(text: str) -> str:
+    """The noun phrase over two lines, where it has two words."""
+    front, blank, last = text.rpartition(" ")
+    return f"{front}\n{last}" if blank else text
+
+
+def _with_capitals(text: str) -> str:
+    """Sentences and lines of a form begin with a capital."""
+    begins = r"(^|[.?] |\n)\W*\w" if ":" in text else r"(^|[.?] )\W*\w"
+    return re.sub(begins, lambda found: found[0].upper(), text)
+
+
+def frame_named(frame_id: str) -> Frame:
+    """One frame."""
+    return next(frame for frame in all_frames() if frame.id == frame_id)
+
+
+def finding_named(origin: str) -> Finding:
+    """The first finding of a lexicon phrase or rule."""
+    return next(finding for finding in all_findings() if finding.origin == origin)
