@@ -277,6 +277,8 @@ class CueGroup(LexiconModel):
     on what stands before it, and where nothing does on what follows; `beside` acts on both sides (`versus`)."""
     scope: Literal["list", "clause", "sentence", "next", "phrase"]
     """Default reach of the group's cues."""
+    past: bool = False
+    """Whether they act only where the verb of their clause stands in the past."""
     about: str
     """One sentence for readers."""
     cues: list[Cue | str]

@@ -133,6 +133,8 @@ class _Reader:
 
     def reach(self, hit: Hit, cue: CueEntry) -> list[tuple[int, int]]:
         """Mentions that a cue governs, with their distance."""
+        if cue.past and not self.structure.member_at(hit[0]).past:
+            return []
         if cue.before and cue.after:
             left = self._left(hit, cue)
             right = self._right(hit, cue) if cue.beside or not left else []

@@ -61,6 +61,9 @@ class Word(IntEnum):
     MODAL = 22
     ARTEFACT = 23
     SUBORDINATE = 24
+    NOR = 25
+    COPULA_PAST = 26
+    COPULAS_PAST = 27
 
 
 class PhraseEntry(NamedTuple):
@@ -92,6 +95,8 @@ class CueEntry(NamedTuple):
     """Whether that verb is a plural."""
     seen: bool
     """Whether it only says that something is, or is not, seen."""
+    past: bool
+    """Whether it acts only where the verb of its clause stands in the past."""
 
 
 class RuleEntry(NamedTuple):
@@ -250,9 +255,9 @@ class _Compiler:
 
     def _add_cues(self) -> None:
         groups = self.lexicon.words["termination"].groups
-        plurals = {term.text for term in groups["copulas"].wordings()}
+        plurals = {term.text for name in ("copulas", "copulas_past") for term in groups[name].wordings()}
         verbs = plurals | {
-            term.text for name in ("copula", "verb", "modal") for term in groups[name].wordings()
+            term.text for name in ("copula", "copula_past", "verb", "modal") for term in groups[name].wordings()
         }
         seen = {term.text for term in groups["seen"].wordings()}
         for file in self.lexicon.cues.values():
@@ -274,6 +279,7 @@ class _Compiler:
                             verb=verb is not None,
                             plural=verb in plurals,
                             seen=words[-1] in seen,
+                            past=group.past,
                         )
                         self.cues.append(entry)
                         self._add(text, False, False, (Role.CUE, len(self.cues) - 1))

@@ -1,6 +1,12 @@
 """Hits of the lexicon in one encoded sentence."""
 
-from ltml_dataset.labeling.compiled import CompiledLexicon, PhraseEntry, Role
+from ltml_dataset.labeling.compiled import CompiledLexicon, PhraseEntry, Role, Word
+
+_WORD = int(Role.WORD)
+_COMMA_WORD, _PREPOSITION = int(Word.COMMA), int(Word.PREPOSITION)
+_JOINING = frozenset({int(Word.COMMA), int(Word.AND), int(Word.OR), int(Word.NOR)})
+_SHARED = 3
+"""Words of a phrase that two members of a list may share at most; more than any finding's site or head has."""
 
 REACH_KEPT = 16
 """Hits looked back at; those that end before the current one are dropped when there are more."""
@@ -36,6 +42,11 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
         for length, role, ref in items
     ]
     roles = {item[2] for item in found}
+    if _WORD in roles and (_PHRASE in roles or _SITE in roles):
+        shared = _find_shared(code, found, compiled)
+        if shared:
+            found += shared
+            roles.add(_PHRASE)
     if not all_hits and _PHRASE not in roles and not _may_compose(found, roles, compiled):
         return []
     found.sort()
@@ -67,6 +78,54 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
                 continue
         hits.append(hit)
     return hits
+
+
+def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list[Hit]:
+    """Phrases whose head or first words stand once for two members of a list.
+
+    "Pericardial or pleural effusion" names both effusions, "mitral stenosis and regurgitation" both defects. The words
+    on the two sides of the joiner are put together and looked up; what follows the joiner with a preposition of its own
+    ("pleural effusion and calcification of the aorta") shares nothing.
+
+    Returns:
+        Phrase hits as `found` has them (ends negated): the whole stretch where the head is shared, the words behind the
+        joiner where the first words are.
+    """
+    joiners = [(start, -end, ref) for start, end, role, ref in found if role == _WORD and ref in _JOINING]
+    if not joiners:
+        return []
+    automaton, phrases = compiled.automaton, compiled.phrases
+    spans = {(start, -end, ref) for start, end, role, ref in found if role == _PHRASE}
+    after = {start for start, _, role, ref in found if role == _WORD and ref == _PREPOSITION}
+    shared: list[Hit] = []
+    for start, end, ref in joiners:
+        if start == 0 or end >= len(code):
+            continue
+        stretches = {(last, code[end:last]) for first, last, _ in spans if first == end and last - first > 1}
+        for last, words in stretches:
+            for k in range(1, len(words)):
+                for m in range(1, min(_SHARED, start) + 1):
+                    for _, role, other in automaton.get(code[start - m : start] + words[k:], ()):
+                        if role == _PHRASE:
+                            shared.append((start - m, -last, role, other))
+        if ref == _COMMA_WORD:
+            continue
+        for m in range(1, min(_SHARED, len(code) - end) + 1):
+            if end + m in after:
+                continue
+            tail = code[end : end + m]
+            own = {phrases[item[1]].label for item in _phrases_of(automaton.get(tail, ()))}
+            for skipped in range(1, min(_SHARED, start - 1) + 1):
+                for n in range(1, min(_SHARED, start - skipped) + 1):
+                    head = code[start - skipped - n : start - skipped]
+                    for _, role, other in automaton.get(head + tail, ()):
+                        if role == _PHRASE and phrases[other].label not in own:
+                            shared.append((end, -(end + m), role, other))
+    return shared
+
+
+def _phrases_of(items: tuple[tuple[int, int, int], ...]) -> list[tuple[int, int]]:
+    return [(role, ref) for _, role, ref in items if role == _PHRASE]
 
 
 def _may_compose(found: list[Hit], roles: set[int], compiled: CompiledLexicon) -> bool:

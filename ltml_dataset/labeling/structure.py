@@ -22,6 +22,7 @@ _OPENERS = {
     int(Word.COMMA): COMMA,
     int(Word.AND): AND,
     int(Word.OR): OR,
+    int(Word.NOR): OR,
     int(Word.COLON): COLON,
     int(Word.WITH): WITH,
     int(Word.REASON): REASON,
@@ -34,10 +35,13 @@ _OPENERS = {
     int(Word.CLAUSE): CLAUSE,
     int(Word.COPULA): VERB,
     int(Word.COPULAS): VERB,
+    int(Word.COPULA_PAST): VERB,
+    int(Word.COPULAS_PAST): VERB,
     int(Word.VERB): VERB,
 }
 _LIST = frozenset({COMMA, AND, OR})
-_PLURAL = int(Word.COPULAS)
+_PLURAL = frozenset({int(Word.COPULAS), int(Word.COPULAS_PAST)})
+_PAST = frozenset({int(Word.COPULA_PAST), int(Word.COPULAS_PAST)})
 _SEEN, _AFFIRM, _PREPOSITION = int(Word.SEEN), int(Word.AFFIRM), int(Word.PREPOSITION)
 
 
@@ -55,7 +59,7 @@ class Member:
     """Parts between two joiners."""
 
     __slots__ = (
-        "closed_by_or", "end", "first", "fresh", "last", "opener", "own_verb", "plural", "seen", "start", "statement",
+        "closed_by_or", "end", "first", "fresh", "last", "opener", "past", "plural", "seen", "start", "statement",
         "verb", "verb_first",
     )  # fmt: skip
 
@@ -72,6 +76,7 @@ class Member:
         self.verb_first = False
         """Whether the verb opens it, so that its subject stands before the joiner."""
         self.plural = False
+        self.past = False
         self.seen = False
         """Whether the verb only says that something is seen."""
         self.statement = 0
@@ -152,7 +157,8 @@ def _cut(n_tokens: int, hits: list[Hit], compiled: CompiledLexicon) -> tuple[lis
             if member.verb < 0:
                 member.verb = start
                 member.verb_first = is_empty
-                member.plural = (role == _WORD and ref == _PLURAL) or (role == _CUE and cues[ref].plural)
+                member.past = role == _WORD and ref in _PAST
+                member.plural = (role == _WORD and ref in _PLURAL) or (role == _CUE and cues[ref].plural)
             predicate = True
             is_empty = False
             position = end
@@ -160,7 +166,9 @@ def _cut(n_tokens: int, hits: list[Hit], compiled: CompiledLexicon) -> tuple[lis
                 member.seen = True
             continue
         if is_empty:
-            member.opener = max(member.opener, kind)
+            # a preposition without a noun ("which was normal before, is large") opens nothing
+            is_stranded = kind == COMMA and member.opener in (WITH, REASON)
+            member.opener = COMMA if is_stranded else max(member.opener, kind)
             member.start = position = end
             continue
         parts.append(Part(position, start, len(members) - 1, predicate))
