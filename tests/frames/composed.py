@@ -50,6 +50,9 @@ def _sites(rule: Composed, lexicon: Lexicon) -> list[Term]:
 def _modifiers(rule: Composed, lexicon: Lexicon) -> list[str]:
     left_out = read_yaml("words.yaml")["modifiers_left_out"]
     modifiers = [text for _, text in _terms(lexicon.modifiers.groups, rule.needs) if text not in left_out]
+    also = [text for _, text in _terms(lexicon.modifiers.groups, rule.needs_also) if text not in left_out]
+    if also:
+        modifiers = [f"{also[i % len(also)]} {modifier}" for i, modifier in enumerate(modifiers)]
     within_size = [SMALL] if rule.size and rule.size.max_mm else []
     return [*modifiers, *within_size]
 

@@ -113,6 +113,8 @@ def clause(
     traits = {trait, number, *_traits_of_label(label), *_traits_of_beginning(predicate)}
     if " and " in site:
         traits.add("coordinated")
+    if predicate.split()[-1] in read_yaml("words.yaml")["of_any_structure"] and number == "singular":
+        traits.add("of_any_structure")
     return Finding(
         label.id,
         origin,

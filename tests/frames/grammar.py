@@ -90,7 +90,7 @@ def with_article(text: str, number: Number) -> str:
     if first.isupper() and len(first) > 1:
         vowel = first[0] in words["vowel_letters"]
     else:
-        vowel = first[0] in "aeiou" and not first.startswith(tuple(words["not_vowels"]))
+        vowel = first[0].lower() in "aeiou" and not first.startswith(tuple(words["not_vowels"]))
     return f"{'an' if vowel else 'a'} {text}"
 
 

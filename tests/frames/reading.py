@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from frames.statements import Exception_, Statement, all_exceptions, all_statements
+from frames.statements import Exemption, Statement, all_exemptions, all_statements
 
 from ltml_dataset import Labeler
 from ltml_lexicons.lexicon import load_lexicon
@@ -39,23 +39,26 @@ def read_all(statements: Sequence[Statement]) -> list[Reading]:
     return [Reading(statement, columns[statement.label][row]) for row, statement in enumerate(statements)]
 
 
-def settle(readings: Sequence[Reading]) -> tuple[list[Reading], list[Exception_]]:
+def settle(
+    readings: Sequence[Reading], exemptions: Sequence[Exemption] | None = None
+) -> tuple[list[Reading], list[Exemption]]:
     """The readings with the exceptions applied, and the exceptions that nothing needs.
 
     An exception is needed where at least one statement it covers is not read as its frame says.
     """
-    needed: set[Exception_] = set()
+    exemptions = all_exemptions() if exemptions is None else exemptions
+    needed: set[Exemption] = set()
     settled = []
     for reading in readings:
-        lines = [line for line in all_exceptions() if line.covers(reading.statement)]
+        lines = [line for line in exemptions if line.covers(reading.statement)]
         needed.update(line for line in lines if not reading.is_right)
         if not lines:
             settled.append(reading)
         elif lines[0].state is not None:
             settled.append(replace(reading, statement=replace(reading.statement, state=lines[0].state)))
-    return settled, [line for line in all_exceptions() if line not in needed]
+    return settled, [line for line in exemptions if line not in needed]
 
 
-def read_frames(frame: str = "*", label: str = "*") -> tuple[list[Reading], list[Exception_]]:
+def read_frames(frame: str = "*", label: str = "*") -> tuple[list[Reading], list[Exemption]]:
     """Everything, read and settled."""
     return settle(read_all(all_statements(frame, label)))

@@ -18,7 +18,7 @@ from ltml_lexicons.choose import choose_labels
 State = Literal[1, 0, -1, "not1"]
 
 ADJECTIVE = re.compile(r"\{a (\w+) X\}")
-SPECIAL = frozenset({"clause", "normal", "borderline", "shared_site", "shared_head"})
+SPECIAL = frozenset({"clause", "of_any_structure", "normal", "borderline", "shared_site", "shared_head"})
 """Findings that are no whole noun phrases; only frames that ask for them take them."""
 AGREEING = {
     "singular": {"is": "is", "has": "has", "was": "was", "s": "s", "do": "does"},
@@ -68,7 +68,7 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Exception_:
+class Exemption:
     """A line of `exceptions.yaml`."""
 
     label: str
@@ -108,10 +108,10 @@ def all_frames() -> tuple[Frame, ...]:
 
 
 @cache
-def all_exceptions() -> tuple[Exception_, ...]:
+def all_exemptions() -> tuple[Exemption, ...]:
     """The lines of `exceptions.yaml`."""
     return tuple(
-        Exception_(
+        Exemption(
             line.get("label", "*"), line.get("phrase", "*"), line.get("frame", "*"), line["reason"], line.get("state")
         )
         for line in read_yaml("exceptions.yaml")["exceptions"]

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from frames.composed import findings_of_rules
 from frames.findings import stems_without_endings
-from frames.reading import Reading, read_frames
+from frames.reading import Reading, read_frames, settle
 from frames.statements import (
-    Exception_,
+    Exemption,
+    Statement,
+    all_exemptions,
     all_findings,
     all_frames,
     all_statements,
@@ -44,7 +46,7 @@ RIGHT_SHARE = 0.99
 
 
 @cache
-def everything() -> tuple[list[Reading], list[Exception_]]:
+def everything() -> tuple[list[Reading], list[Exemption]]:
     return read_frames()
 
 
@@ -80,8 +82,20 @@ def test_a_label_is_read_as_its_frames_say(label: str) -> None:
     assert len(wrong) <= (1 - RIGHT_SHARE) * len(readings), some(wrong)
 
 
-def test_no_exception_is_stale() -> None:
+def test_every_exception_is_needed_and_has_a_reason() -> None:
     assert everything()[1] == []
+    assert all(len(line.reason.split()) > 2 for line in all_exemptions())
+
+
+def test_an_exception_says_what_is_right_instead_and_is_stale_where_the_frame_itself_is_read() -> None:
+    wrong = Reading(Statement("edema", "edema", "possible", "hedged_before", "Possible edema.", -1), read=1)
+    right = Reading(Statement("edema", "chf", "possible", "hedged_before", "Possible CHF.", -1), read=-1)
+    present = Exemption("edema", "edema", "poss*", "said so by everybody", state=1)
+    senseless = Exemption("*", "edema", "possible", "nobody says so", state=None)
+    unneeded = Exemption("edema", "chf", "possible", "it is read as it says", state=-1)
+    assert [reading.is_right for reading in settle([wrong], [present])[0]] == [True]
+    assert settle([wrong], [senseless]) == ([], [])
+    assert settle([wrong, right], [unneeded])[1] == [unneeded]
 
 
 def test_every_label_and_every_frame_takes_part() -> None:
