@@ -197,7 +197,7 @@ class _Reader:
                     (reached and not members[here].closed_by_or) or (not reached and COMMA in openers)
                 ):
                     break
-            elif cue.scope == "next" and reached and first >= last_end:
+            elif cue.scope == "next" and reached and first >= last_end and self._leaves_phrase(last_end, first):
                 break
             if here != number and cue.kind == "history" and not reached and members[here].opener == COMMA:
                 break  # "one day prior, edema is stable"
@@ -226,6 +226,13 @@ class _Reader:
                 break
             limit = member.end
         return limit
+
+    def _leaves_phrase(self, end: int, first: int) -> bool:
+        """Whether a verb or preposition parts two mentions of one member; else they are one noun phrase."""
+        structure = self.structure
+        if structure.part_at(max(end - 1, 0)) != structure.part_at(first):
+            return True
+        return any(end <= start < first and ref == _PREPOSITION for start, _, _, ref in self.words)
 
     def _crosses_part(self, end: int, first: int) -> bool:
         return any(end <= start < first and ref == _PART for start, _, _, ref in self.words)
@@ -294,19 +301,15 @@ class _Reader:
         """The finding that a cue behind a noun phrase is said of: what stands before its prepositions."""
         by_place = sorted(inside, key=lambda item: self.mentions[item[0]][0])
         nearest = self.mentions[by_place[-1][0]]
-        first = self.mentions[by_place[0][0]]
         part = self.structure.part_at(nearest[0])
-        if not cue.beside and self.structure.part_at(first[0]) == part and any(
-            ref == _PREPOSITION and first[1] <= place < nearest[0] for place, _, _, ref in self.words
-        ):
-            chosen = first
-        else:
-            chosen = nearest
-        return [
-            item
-            for item in by_place
-            if self.mentions[item[0]][0] < chosen[1] and chosen[0] < self.mentions[item[0]][1]
-        ]
+        here = [item for item in by_place if self.structure.part_at(self.mentions[item[0]][0]) == part]
+        first = self.mentions[here[0][0]]
+        prepositions = [place for place, _, _, ref in self.words if ref == _PREPOSITION and first[1] <= place]
+        if not prepositions or prepositions[0] >= nearest[0]:
+            return here
+        if cue.beside:
+            return [item for item in here if self.mentions[item[0]][0] > max(p for p in prepositions if p < nearest[0])]
+        return [item for item in here if self.mentions[item[0]][0] < prepositions[0]]
 
     def _has_negation(self, number: int, start: int) -> bool:
         member = self.structure.members[number]

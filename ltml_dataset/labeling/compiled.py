@@ -213,6 +213,10 @@ class _Compiler:
         elif plural and not upper and (last := plural_of(tokens[-1])):
             self.vocabulary.add_word(last)
             self.patterns.append(([*tokens[:-1], last], False, False, item))
+            at = next((i for i, token in enumerate(tokens) if token in ("of", "in") and i), 0)
+            if at and (head := plural_of(tokens[at - 1])):  # "hernias of the diaphragm"
+                self.vocabulary.add_word(head)
+                self.patterns.append(([*tokens[: at - 1], head, *tokens[at:]], False, False, item))
         self.patterns.append((tokens, stem, upper, item))
 
     def _add_label(self, number: int, label: Label) -> None:

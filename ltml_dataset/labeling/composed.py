@@ -65,6 +65,7 @@ class _Composer:
         self.structure = structure
         # words that only withhold No Finding stand in nobody's way
         self.hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
+        self.denials = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].before]
         self.hedges = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].kind == "uncertainty"]
         self.mentions: list[MentionSpan] = []
         self._modifiers: list[Modifier] | None = None
@@ -113,7 +114,8 @@ class _Composer:
         k = structure.part_at(predicate[0])
         here = self.by_part.get(k, ())
         left = [hit for hit in here if hit[2] == _SITE and hit[1] <= predicate[0]]
-        right = [hit for hit in here if hit[2] == _SITE and hit[0] >= predicate[1]]
+        wall = next((cue[0] for cue in self.denials if cue[0] >= predicate[1]), 1 << 30)
+        right = [hit for hit in here if hit[2] == _SITE and predicate[1] <= hit[0] < wall]
         member = structure.members[structure.parts[k].member]
         if left and (not right or self._belongs_left(predicate, left[-1], right[0], here)):
             if not self._is_cut_off(left[-1], predicate, here):

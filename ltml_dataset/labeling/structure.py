@@ -226,6 +226,7 @@ def _join(parts: list[Part], members: list[Member], hits: list[Hit]) -> list[lis
     statement = 0
     has_verb = False  # of the statement
     before_bracket = 0
+    heirs: dict[int, int] = {}
     for i, member in enumerate(members):
         opener = member.opener
         own = member.verb >= 0 and not member.verb_first
@@ -246,17 +247,19 @@ def _join(parts: list[Part], members: list[Member], hits: list[Hit]) -> list[lis
         else:
             if opener == OPEN:
                 before_bracket = statement
-            previous = subjects[statement]
+            earlier = statement
             statement = _open(subjects)
             has_verb = False
             if opener == RELATIVE:
                 subjects[statement] = [parts_before(members, i)]
-            elif opener in (CLAUSE, LIKEWISE) and member.verb_first:
-                subjects[statement] = list(previous)
+            elif member.verb_first:
+                heirs[statement] = earlier  # "hard to assess but may be enlarged"
         member.statement = statement
         if own:
             has_verb = True
     for i, member in enumerate(members):
+        if member.verb_first and member.statement in heirs and not subjects[member.statement]:
+            subjects[member.statement] = list(subjects[heirs[member.statement]])
         if member.verb >= 0 and not member.verb_first:
             subject = subjects[member.statement]
             first = i

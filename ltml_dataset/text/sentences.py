@@ -19,6 +19,8 @@ _MAX_ABBREVIATION = 8
 MAX_SENTENCE = 1000
 """Characters; what is longer is no sentence and is cut at a blank, so that no text costs more than its length."""
 _ITEM_NUMBER = re.compile(r"(?<=[a-z)])\s+(\d{1,2})$")
+_ENTRY = re.compile(r"[^\S\n]*[A-Z][A-Za-z /-]{1,40}:(?=\s)")
+"""An entry of a form at the start of a line ("Heart: enlarged"); the line before is complete."""
 _LINE_START = re.compile(r"[^\S\n]*(?:(\n\s*)|((?:\d{1,2}[.)]|[-*\u2022])[^\S\n])|(\S+))?")
 
 
@@ -64,8 +66,10 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
             elif line.lastindex == 3:
                 if width < 0:
                     width = max(map(len, text[start:stop].split("\n")))
-                if not _is_cut_short(text, left, line[3], width):
+                if not _is_cut_short(text, left, line[3], width) and not _ENTRY.match(text, right, stop):
                     continue
+        elif text[left] == "?" and (left == begin or before in " \n:(/-?"):
+            continue  # "? pneumonia": the mark belongs to what follows
         elif right - left == 1:
             if not (before.islower() or before == ")"):
                 continue
