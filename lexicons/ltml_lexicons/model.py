@@ -32,6 +32,7 @@ CueKind = Literal[
 ]
 
 State = Literal["positive", "negative", "uncertain"]
+Scope = Literal["list", "enumeration", "clause", "sentence", "next", "phrase"]
 CueState = Literal["positive", "negative", "uncertain", "not_mentioned"]
 
 
@@ -256,9 +257,9 @@ class Cue(LexiconModel):
     text: Annotated[str, Field(min_length=1)]
     """The words; matched whole, the longest cue wins. `{be}` is any word of that form of `cues/forms.yaml`, `<now>` may
     be left out."""
-    scope: Literal["list", "clause", "sentence", "next", "phrase"] | None = None
-    """How far it reaches: the coordinated list it opens or closes, its clause, the sentence, the next mention only, or
-    the words up to the next comma."""
+    scope: Scope | None = None
+    """How far it reaches: the coordinated list it opens or closes (`enumeration`: also over "and small effusion"), its
+    clause, the sentence, the next noun phrase only, or the words up to the next comma."""
     words: int | None = None
     """At most so many words away."""
     note: str | None = None
@@ -275,7 +276,7 @@ class CueGroup(LexiconModel):
     direction: Literal["before", "after", "both", "beside"]
     """Where the cue stands, seen from the mention: `no effusion` is before, `effusion has resolved` after. `both` acts
     on what stands before it, and where nothing does on what follows; `beside` acts on both sides (`versus`)."""
-    scope: Literal["list", "clause", "sentence", "next", "phrase"]
+    scope: Scope
     """Default reach of the group's cues."""
     past: bool = False
     """Whether they act only where the verb of their clause stands in the past."""

@@ -14,13 +14,27 @@ from ltml_dataset.labeling.compiled import (
 )
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.matcher import Hit
-from ltml_dataset.labeling.structure import AND, CLAUSE, COMMA, OPEN, OR, REASON, WITH, Structure
+from ltml_dataset.labeling.structure import (
+    AND,
+    CLAUSE,
+    COMMA,
+    EXIST,
+    OPEN,
+    OR,
+    REASON,
+    RELATIVE,
+    SUBORDINATE,
+    WITH,
+    Structure,
+)
 
 _CUE, _WORD, _SITE = int(Role.CUE), int(Role.WORD), int(Role.SITE)
 _PART, _PREPOSITION, _ARTEFACT = int(Word.PART), int(Word.PREPOSITION), int(Word.ARTEFACT)
 _OPEN_ENDED = frozenset(int(word) for word in (Word.SEEN, Word.PREPOSITION, Word.ARTEFACT))
 _VERBS = frozenset(int(word) for word in (Word.COPULA, Word.COPULAS, Word.VERB))
 _LIST = frozenset({COMMA, AND, OR})
+_CARRIED = frozenset({REASON, WITH, RELATIVE, SUBORDINATE, EXIST})
+"""Openers that a cue directly before them reaches across."""
 _END = 1 << 30
 
 
@@ -83,6 +97,9 @@ class AssertionEngine:
             state = own
         if len(found) > 1:
             found.sort(reverse=True)
+        for _, _, hit in found:
+            if self._cues[hit[3]].denies_change and first < hit[1]:
+                return Verdict(NEGATIVE, "negation", hit[3], hit[0], hit[1])  # "the heart is not increased"
         if state == NEGATIVE:
             for _, _, hit in found:
                 cue = self._cues[hit[3]]
@@ -133,6 +150,10 @@ class _Reader:
 
     def reach(self, hit: Hit, cue: CueEntry) -> list[tuple[int, int]]:
         """Mentions that a cue governs, with their distance."""
+        if cue.denies_change:
+            overlapped = [i for i, m in enumerate(self.mentions) if m[7] >= 0 and hit[0] < m[3] and m[2] < hit[1]]
+            if overlapped:
+                return [(i, 0) for i in overlapped]
         if cue.past and not self.structure.member_at(hit[0]).past:
             return []
         if cue.before and cue.after:
@@ -175,7 +196,9 @@ class _Reader:
         members = structure.members
         end = hit[1]
         number = structure.parts[structure.part_at(end)].member
-        limit = self._limit(number, end, cue)
+        if end >= members[number].end and number + 1 < len(members) and members[number + 1].opener in _CARRIED:
+            number += 1  # "possibly from mucus plugging"
+        limit = self._limit(number, cue)
         for other in self.cue_hits:
             if end <= other[0] < limit and _takes_over(cue, self.cues[other[3]]):
                 limit = other[0]
@@ -211,7 +234,7 @@ class _Reader:
             return []
         return reached
 
-    def _limit(self, number: int, end: int, cue: CueEntry) -> int:
+    def _limit(self, number: int, cue: CueEntry) -> int:
         """One past the last token that a cue before its findings reaches."""
         if cue.scope == "sentence":
             return _END
@@ -221,6 +244,8 @@ class _Reader:
             if member.opener not in _LIST:
                 break
             if cue.scope != "clause" and member.fresh:
+                break
+            if member.affirms and cue.scope != "clause" and not (cue.scope == "enumeration" and member.opener == AND):
                 break
             if cue.scope == "phrase" and not member.closed_by_or and member.opener != OR:
                 break
@@ -301,14 +326,14 @@ class _Reader:
         """The finding that a cue behind a noun phrase is said of: what stands before its prepositions."""
         by_place = sorted(inside, key=lambda item: self.mentions[item[0]][0])
         nearest = self.mentions[by_place[-1][0]]
-        part = self.structure.part_at(nearest[0])
-        here = [item for item in by_place if self.structure.part_at(self.mentions[item[0]][0]) == part]
+        if cue.beside:
+            return [item for item in by_place if self.mentions[item[0]][1] > nearest[0]]
+        part = self.structure.part_at(nearest[2])
+        here = [item for item in by_place if self.structure.part_at(self.mentions[item[0]][2]) == part]
         first = self.mentions[here[0][0]]
         prepositions = [place for place, _, _, ref in self.words if ref == _PREPOSITION and first[1] <= place]
         if not prepositions or prepositions[0] >= nearest[0]:
             return here
-        if cue.beside:
-            return [item for item in here if self.mentions[item[0]][0] > max(p for p in prepositions if p < nearest[0])]
         return [item for item in here if self.mentions[item[0]][0] < prepositions[0]]
 
     def _has_negation(self, number: int, start: int) -> bool:
@@ -330,7 +355,7 @@ class _Reader:
             is_list = True
             if cue.scope == "next" and opener == AND and not is_plural:
                 break
-            if members[k].fresh and members[k].opener == COMMA and k != number:
+            if (members[k].fresh or members[k].affirms) and members[k].opener == COMMA and k != number:
                 break
             k -= 1
             if members[k].verb >= 0 or self._has_negation(k, start):

@@ -97,6 +97,8 @@ class CueEntry(NamedTuple):
     """Whether it only says that something is, or is not, seen."""
     past: bool
     """Whether it acts only where the verb of its clause stands in the past."""
+    denies_change: bool
+    """Whether it ends in the word for a change that it denies ("not increased"), which may be a predicate."""
 
 
 class RuleEntry(NamedTuple):
@@ -201,7 +203,8 @@ class _Compiler:
         )
 
     def _add(self, text: str, stem: bool, plural: bool, item: tuple[Role, int], upper: bool = False) -> None:
-        tokens = [token for token in TOKEN.findall(text.lower()) if not self.vocabulary.is_invisible(token)]
+        # a blank before, as a dash is a token only where it stands alone
+        tokens = [token for token in TOKEN.findall(f" {text.lower()} ") if not self.vocabulary.is_invisible(token)]
         words = tokens[:-1] if stem else tokens
         for word in words:
             if upper:
@@ -284,6 +287,7 @@ class _Compiler:
                             plural=verb in plurals,
                             seen=words[-1] in seen,
                             past=group.past,
+                            denies_change=group.kind == "change" and words[0] == "not",
                         )
                         self.cues.append(entry)
                         self._add(text, False, False, (Role.CUE, len(self.cues) - 1))

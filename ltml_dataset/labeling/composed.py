@@ -126,6 +126,10 @@ class _Composer:
             return [(site, False) for site in (*self._run_right(right), *self._listed_right(member, k))]
         if structure.parts[k].predicate:
             return [(site, True) for site in self._subject_sites(member)]
+        if predicate[3] & 1 and member.verb >= 0 and k < member.last:
+            placed = self._placed_in(k, member)
+            if placed:
+                return [(site, False) for site in placed]  # "air is seen in the mediastinum"
         return self._sites_elsewhere(predicate, member, k)
 
     def _belongs_left(self, predicate: Hit, left: Hit, right: Hit, here: list[Hit]) -> bool:
@@ -229,6 +233,17 @@ class _Composer:
         if findings and (not heads or findings[-1][1] > heads[-1][1]):
             return []
         return self._run_left(heads) if heads else [sites[0]]
+
+    def _placed_in(self, k: int, member: Member) -> list[Hit]:
+        """The site that the verb of a subject places it in."""
+        here = self.by_part.get(k + 1, ())
+        if any(hit[2] == _PHRASE for hit in self.by_part.get(k, ())):
+            return []
+        prepositions = [hit for hit in here if hit[2] == _WORD]
+        sites = [hit for hit in here if hit[2] == _SITE]
+        if not prepositions or not sites or sites[0][0] < prepositions[0][0]:
+            return []
+        return self._run_right(sites)
 
     def _sites_elsewhere(self, predicate: Hit, member: Member, k: int) -> list[tuple[Hit, bool]]:
         """Sites of other members, for a predicate whose own part names none."""

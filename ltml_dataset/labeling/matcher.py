@@ -1,8 +1,8 @@
 """Hits of the lexicon in one encoded sentence."""
 
-from ltml_dataset.labeling.compiled import CompiledLexicon, PhraseEntry, Role, Word
+from ltml_dataset.labeling.compiled import CompiledLexicon, CueEntry, PhraseEntry, Role, Word
 
-_WORD = int(Role.WORD)
+_CUE, _WORD = int(Role.CUE), int(Role.WORD)
 _COMMA_WORD, _PREPOSITION = int(Word.COMMA), int(Word.PREPOSITION)
 _JOINING = frozenset({int(Word.COMMA), int(Word.AND), int(Word.OR), int(Word.NOR)})
 _SHARED = 3
@@ -50,7 +50,7 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
     if not all_hits and _PHRASE not in roles and not _may_compose(found, roles, compiled):
         return []
     found.sort()
-    phrases = compiled.phrases
+    phrases, cues = compiled.phrases, compiled.cues
     unmentions = []
     if _UNMENTION in roles:
         unmentions = [(start, -end, ref) for start, end, role, ref in found if role == _UNMENTION]
@@ -63,7 +63,7 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
             continue
         hit = (start, end, role, ref)
         if end <= furthest:
-            if _is_hidden(hit, reach, phrases):
+            if _is_hidden(hit, reach, phrases, cues):
                 if role == _SITE and ref in compiled.site_rules:
                     hits.append((start, end, _INNER_SITE, ref))
                 continue
@@ -135,18 +135,20 @@ def _may_compose(found: list[Hit], roles: set[int], compiled: CompiledLexicon) -
     return _PREDICATE in roles or any(hit[2] == _SITE and hit[3] in compiled.alone_by_site for hit in found)
 
 
-def _is_hidden(hit: Hit, reach: list[Hit], phrases: list[PhraseEntry]) -> bool:
+def _is_hidden(hit: Hit, reach: list[Hit], phrases: list[PhraseEntry], cues: list[CueEntry]) -> bool:
     start, end = hit[0], hit[1]
     for other in reach:
-        if other[1] >= end and (other[1] > end or other[0] < start) and _hides(other, hit, phrases):
+        if other[1] >= end and (other[1] > end or other[0] < start) and _hides(other, hit, phrases, cues):
             return True
     return False
 
 
-def _hides(longer: Hit, hit: Hit, phrases: list[PhraseEntry]) -> bool:
+def _hides(longer: Hit, hit: Hit, phrases: list[PhraseEntry], cues: list[CueEntry]) -> bool:
     role, longer_role = hit[2], longer[2]
     if role == _PHRASE:
         return longer_role == _PHRASE and phrases[longer[3]].label == phrases[hit[3]].label
+    if role == _PREDICATE and longer_role == _CUE:
+        return not cues[longer[3]].denies_change
     return not (role == _SITE and longer_role == _PHRASE and longer[1] == hit[1])
 
 

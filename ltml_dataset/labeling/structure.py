@@ -59,7 +59,7 @@ class Member:
     """Parts between two joiners."""
 
     __slots__ = (
-        "closed_by_or", "end", "first", "fresh", "last", "opener", "past", "plural", "seen", "start", "statement",
+        "affirms", "closed_by_or", "end", "first", "fresh", "last", "opener", "past", "plural", "seen", "start", "statement",
         "verb", "verb_first",
     )  # fmt: skip
 
@@ -82,6 +82,8 @@ class Member:
         self.statement = 0
         self.fresh = False
         """Whether it makes a statement of its own, which no list cue before it reaches."""
+        self.affirms = False
+        """Whether it opens with a word that affirms ("..., small effusion")."""
         self.closed_by_or = False
         """Whether its list ends in "or": then it is one list, whatever the adjectives."""
 
@@ -216,7 +218,7 @@ def _mark_openings(members: list[Member], hits: list[Hit], compiled: CompiledLex
                     member.fresh = True
                     break
             elif role == _WORD and ref == _AFFIRM and not member.closed_by_or and member.opener != OR:
-                member.fresh = True
+                member.affirms = True
                 break
 
 
