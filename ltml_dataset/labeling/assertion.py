@@ -98,7 +98,7 @@ class AssertionEngine:
         if len(found) > 1:
             found.sort(reverse=True)
         for _, _, hit in found:
-            if self._cues[hit[3]].denies_change and first < hit[1]:
+            if self._cues[hit[3]].denies_change and site >= 0 and hit[0] < mention[3] and first < hit[1]:
                 return Verdict(NEGATIVE, "negation", hit[3], hit[0], hit[1])  # "the heart is not increased"
         if state == NEGATIVE:
             for _, _, hit in found:
@@ -291,7 +291,7 @@ class _Reader:
                     if found:
                         number, member = k, members[k]
                         break
-            elif number and member.opener in (*_LIST, OPEN, CLAUSE):
+            elif number and not cue.beside and member.opener in (*_LIST, OPEN, CLAUSE):
                 number -= 1
                 member = members[number]
                 if not self._has_negation(number, start):

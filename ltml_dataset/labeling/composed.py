@@ -65,6 +65,7 @@ class _Composer:
         self.structure = structure
         # words that only withhold No Finding stand in nobody's way
         self.hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
+        self.asides = [hit for hit in hits if hit[2] == _PHRASE and entries[hit[3]].label == suppressor]
         self.denials = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].before]
         self.hedges = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].kind == "uncertainty"]
         self.mentions: list[MentionSpan] = []
@@ -122,6 +123,10 @@ class _Composer:
                 runs = self._run_left(left)
                 return [(site, True) for site in (*runs, *self._listed_left(member, k, runs[-1]))]
             left = []
+        if right and structure.parts[k].predicate and not predicate[3] & 1 and self._is_parted(predicate, right[0], here):
+            subject = self._subject_sites(member)
+            if subject:
+                return [(site, True) for site in subject]  # "the heart is shifted into the left hemithorax"
         if right and not (left and self._has_own_predicate(right[0], here)):
             return [(site, False) for site in (*self._run_right(right), *self._listed_right(member, k))]
         if structure.parts[k].predicate:
@@ -136,13 +141,17 @@ class _Composer:
         """Whether a predicate between two sites of one part is said of the left one."""
         if self._has_own_predicate(right, here):
             return True
-        by_preposition = any(hit[2] == _WORD and predicate[1] <= hit[0] < right[0] for hit in here)
+        by_preposition = self._is_parted(predicate, right, here)
         touches = left[1] == predicate[0] or not any(
             hit[2] == _WORD and left[1] <= hit[0] < predicate[0] for hit in here
         )
         if not by_preposition:
             return False
         return touches and bool(predicate[3] & 1 or left[1] == predicate[0])
+
+    def _is_parted(self, predicate: Hit, site: Hit, here: list[Hit]) -> bool:
+        """Whether a preposition stands between a predicate and a site behind it."""
+        return any(hit[2] == _WORD and predicate[1] <= hit[0] < site[0] for hit in here)
 
     def _is_cut_off(self, site: Hit, predicate: Hit, here: list[Hit]) -> bool:
         """Whether a finding between site and predicate is what the predicate is said of."""
@@ -338,11 +347,11 @@ class _Composer:
         ):
             return False
         first, last = min(site[0], anchor[0]), max(site[1], anchor[1])
-        reach = self._reach(first, last)
-        near = {group for start, end, group in self.modifiers if any(a <= start and end <= b for a, b in reach)}
+        reach = self._reach(first, last, wide=False)
+        near = self._within(reach)
         if rule.needs_also and not rule.needs_also & near:
             return False
-        if rule.forbids & near:
+        if not rule.forbids.isdisjoint(present) and rule.forbids & self._within(self._reach(first, last, wide=True)):
             return False
         if rule.size is not None:
             size = self._largest_mm(reach)
@@ -351,11 +360,15 @@ class _Composer:
                 return (low is None or size >= low) and (high is None or size <= high)
         return not rule.needs or bool(rule.needs & near)
 
-    def _reach(self, first: int, last: int) -> list[tuple[int, int]]:
+    def _within(self, reach: list[tuple[int, int]]) -> set[int]:
+        return {group for start, end, group in self.modifiers if any(a <= start and end <= b for a, b in reach)}
+
+    def _reach(self, first: int, last: int, *, wide: bool) -> list[tuple[int, int]]:
         """Stretches whose modifiers and sizes belong to the finding of tokens `first` to `last`.
 
         Its own part up to the next finding or site on either side; what its verb says of it, or its subject; and
-        members behind that name nothing of their own (", 7 mm in size", "(2 x 3 cm)", ", calcified").
+        members behind that name nothing of their own (", 7 mm in size", "(2 x 3 cm)", ", calcified"). What rules a
+        finding out may stand beside words that only withhold No Finding (`wide`: ", a calcified granuloma").
         """
         structure = self.structure
         walls = [hit for hit in self.hits if self._is_wall(hit) and (hit[1] <= first or hit[0] >= last)]
@@ -378,9 +391,8 @@ class _Composer:
             if part.member != number and member.opener == AND and not member.verb_first:
                 break
             wall = min([part.end, *(hit[0] for hit in walls if hit[0] >= part.start)])
-            if part.member != number and (
-                wall < part.end or any(part.start <= hit[0] < part.end for hit in self.hedges)
-            ):
+            others = self.hedges if wide else self.asides
+            if part.member != number and (wall < part.end or any(part.start <= hit[0] < part.end for hit in others)):
                 break
             stretches.append((part.start, wall))
             is_open = wall == part.end

@@ -84,8 +84,8 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
     """Phrases whose head or first words stand once for two members of a list.
 
     "Pericardial or pleural effusion" names both effusions, "mitral stenosis and regurgitation" both defects. The words
-    on the two sides of the joiner are put together and looked up; what follows the joiner with a preposition of its own
-    ("pleural effusion and calcification of the aorta") shares nothing.
+    on the two sides of the joiner are put together and looked up; what goes on behind it ("pleural effusion and
+    calcification of the aorta", "calcified nodes and pleural thickening") shares nothing.
 
     Returns:
         Phrase hits as `found` has them (ends negated): the whole stretch where the head is shared, the words behind the
@@ -96,7 +96,8 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
         return []
     automaton, phrases = compiled.automaton, compiled.phrases
     spans = {(start, -end, ref) for start, end, role, ref in found if role == _PHRASE}
-    after = {start for start, _, role, ref in found if role == _WORD and ref == _PREPOSITION}
+    ends = {start for start, _, role, ref in found if role == _CUE or (role == _WORD and ref != _PREPOSITION)}
+    ends.add(len(code))
     shared: list[Hit] = []
     for start, end, ref in joiners:
         if start == 0 or end >= len(code):
@@ -111,7 +112,7 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
         if ref == _COMMA_WORD:
             continue
         for m in range(1, min(_SHARED, len(code) - end) + 1):
-            if end + m in after:
+            if end + m not in ends:
                 continue
             tail = code[end : end + m]
             own = {phrases[item[1]].label for item in _phrases_of(automaton.get(tail, ()))}
