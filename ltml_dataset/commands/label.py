@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ltml_dataset.records import Mention
 
 COLOURS = {1: "bold green", 0: "red", -1: "bold yellow"}
+UNSAID, UNSAID_COLOUR = "not said", "dim"
+"""Of a finding that stands in a condition, a question or a plan."""
 SIGNS = {1: "present", 0: "absent", -1: "uncertain"}
 Policy = Literal["default", "official", "all"]
 Profile = Literal["clinical", "paper"]
@@ -177,10 +179,10 @@ def _print_explanation(report: str, mentions: "list[Mention]", states: dict[str,
     for name in ("label", "state", "text", "cue", "rule", "section"):
         table.add_column(name)
     for mention in mentions:
-        colour = COLOURS[mention.status]
+        colour = UNSAID_COLOUR if mention.status is None else COLOURS[mention.status]
         table.add_row(
             mention.label,
-            f"[{colour}]{SIGNS[mention.status]}[/]",
+            f"[{colour}]{UNSAID if mention.status is None else SIGNS[mention.status]}[/]",
             _plain(mention.text),
             _plain(mention.cue or ""),
             mention.rule,
@@ -209,7 +211,8 @@ def _coloured(report: str, mentions: "list[Mention]") -> "Text":
 
     coloured = Text(report)
     for mention in mentions:
-        coloured.stylize(COLOURS[mention.status], mention.start, mention.end)
+        colour = UNSAID_COLOUR if mention.status is None else COLOURS[mention.status]
+        coloured.stylize(colour, mention.start, mention.end)
         if mention.cue_start is not None and mention.cue_end is not None:
             coloured.stylize("underline", mention.cue_start, mention.cue_end)
     return coloured

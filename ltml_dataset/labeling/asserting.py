@@ -16,7 +16,12 @@ class Asserter(Protocol):
     """Asserts the mentions of one sentence."""
 
     def assert_sentence(
-        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan], structure: Structure
+        self,
+        sentence: str,
+        tokens: Sequence[re.Match[str]],
+        hits: list[Hit],
+        mentions: list[MentionSpan],
+        structure: Structure,
     ) -> list[Verdict]:
         """One verdict a mention."""
         ...
@@ -30,7 +35,12 @@ class CueAsserter:
         self._engine = engine
 
     def assert_sentence(
-        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan], structure: Structure
+        self,
+        sentence: str,
+        tokens: Sequence[re.Match[str]],
+        hits: list[Hit],
+        mentions: list[MentionSpan],
+        structure: Structure,
     ) -> list[Verdict]:
         """One verdict a mention."""
         return self._engine.assert_mentions(hits, mentions, structure)

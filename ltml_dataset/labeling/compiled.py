@@ -185,11 +185,7 @@ class _Compiler:
             stop=self.vocabulary.add_word("."),
             phrases=self.phrases,
             cues=self.cues,
-            precedence={
-                kind: rank
-                for rank, kinds in enumerate(reversed(self.lexicon.precedence))
-                for kind in kinds
-            },
+            precedence={kind: rank for rank, kinds in enumerate(reversed(self.lexicon.precedence)) for kind in kinds},
             site_rules=site_rules,
             alone_by_site={
                 site: alone for site, rules in site_rules.items() if (alone := [rule for rule in rules if rule.alone])

@@ -7,7 +7,6 @@ from ltml_dataset.labeling.structure import (
     CLAUSE,
     CLOSE,
     COMMA,
-    LIKEWISE,
     OPEN,
     OR,
     RELATIVE,
@@ -43,7 +42,7 @@ def compose(code: str, hits: list[Hit], structure: Structure, compiled: Compiled
     """
     has_site = has_predicate = is_enough = False
     for _, _, role, ref in hits:
-        if role == _SITE or role == _INNER_SITE:
+        if role in (_SITE, _INNER_SITE):
             has_site = has_site or ref in compiled.site_rules
             is_enough = is_enough or ref in compiled.alone_by_site
         elif role == _PREDICATE:
@@ -113,7 +112,7 @@ class _Composer:
         """Sites that a predicate speaks of, and whether it follows them ("heart is enlarged")."""
         structure = self.structure
         k = structure.part_at(predicate[0])
-        here = self.by_part.get(k, ())
+        here = self.by_part.get(k, [])
         left = [hit for hit in here if hit[2] == _SITE and hit[1] <= predicate[0]]
         wall = next((cue[0] for cue in self.denials if cue[0] >= predicate[1]), 1 << 30)
         right = [hit for hit in here if hit[2] == _SITE and predicate[1] <= hit[0] < wall]
@@ -123,7 +122,12 @@ class _Composer:
                 runs = self._run_left(left)
                 return [(site, True) for site in (*runs, *self._listed_left(member, k, runs[-1]))]
             left = []
-        if right and structure.parts[k].predicate and not predicate[3] & 1 and self._is_parted(predicate, right[0], here):
+        if (
+            right
+            and structure.parts[k].predicate
+            and not predicate[3] & 1
+            and self._is_parted(predicate, right[0], here)
+        ):
             subject = self._subject_sites(member)
             if subject:
                 return [(site, True) for site in subject]  # "the heart is shifted into the left hemithorax"
@@ -210,7 +214,7 @@ class _Composer:
 
     def _bare_sites(self, part: int) -> list[Hit]:
         """The sites of a part that names nothing else."""
-        here = self.by_part.get(part, ())
+        here = self.by_part.get(part, [])
         if any(hit[2] in (_PREDICATE, _PHRASE) for hit in here):
             return []
         sites = [hit for hit in here if hit[2] == _SITE]
@@ -232,7 +236,7 @@ class _Composer:
         return found
 
     def _heads_of(self, part: int) -> list[Hit]:
-        here = self.by_part.get(part, ())
+        here = self.by_part.get(part, [])
         sites = [hit for hit in here if hit[2] == _SITE]
         if not sites:
             return []
@@ -245,8 +249,8 @@ class _Composer:
 
     def _placed_in(self, k: int, member: Member) -> list[Hit]:
         """The site that the verb of a subject places it in."""
-        here = self.by_part.get(k + 1, ())
-        if any(hit[2] == _PHRASE for hit in self.by_part.get(k, ())):
+        here = self.by_part.get(k + 1, [])
+        if any(hit[2] == _PHRASE for hit in self.by_part.get(k, [])):
             return []
         prepositions = [hit for hit in here if hit[2] == _WORD]
         sites = [hit for hit in here if hit[2] == _SITE]
@@ -258,7 +262,7 @@ class _Composer:
         """Sites of other members, for a predicate whose own part names none."""
         structure = self.structure
         number = structure.parts[k].member
-        here = self.by_part.get(k, ())
+        here = self.by_part.get(k, [])
         if not any(hit[2] == _PHRASE for hit in here) and member.verb < 0:
             following = structure.members[number + 1 : number + 2]
             if following and following[0].opener in (COMMA, AND, OR) and not following[0].verb_first:
@@ -282,7 +286,7 @@ class _Composer:
 
     def _leading_sites(self, part: int) -> list[Hit]:
         """Sites of a part in which nothing but words of its own stands before them."""
-        here = self.by_part.get(part, ())
+        here = self.by_part.get(part, [])
         if not here or here[0][2] not in (_SITE, _PREDICATE):
             return []
         sites = [hit for hit in here if hit[2] == _SITE]
@@ -294,7 +298,7 @@ class _Composer:
         """The site that the member before names as part of its own finding."""
         member = self.structure.members[number]
         part = member.last
-        here = self.by_part.get(part, ())
+        here = self.by_part.get(part, [])
         for hit in here:
             if hit[2] in (_SITE, _INNER_SITE):
                 return hit
@@ -311,7 +315,7 @@ class _Composer:
             heads = self._heads_of(member.last)
             if heads:
                 return heads
-            if any(hit[2] == _PHRASE for hit in self.by_part.get(member.last, ())):
+            if any(hit[2] == _PHRASE for hit in self.by_part.get(member.last, [])):
                 return []
             if member.opener not in _LIST or number == 0:
                 return []

@@ -83,7 +83,12 @@ class DependencyAsserter:
         self._cue_places = [[word.id for word in rule.words].index("cue") + 1 for rule in self._rules]
 
     def assert_sentence(
-        self, sentence: str, tokens: Sequence[re.Match[str]], hits: list[Hit], mentions: list[MentionSpan], structure: Structure
+        self,
+        sentence: str,
+        tokens: Sequence[re.Match[str]],
+        hits: list[Hit],
+        mentions: list[MentionSpan],
+        structure: Structure,
     ) -> list[Verdict]:
         """One verdict a mention."""
         others = [hit for hit in hits if not (hit[2] == Role.CUE and self._kinds[hit[3]] in _PARSED_KINDS)]

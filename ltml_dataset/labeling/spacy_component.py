@@ -29,7 +29,7 @@ class LtmlLabeler:
         for mention in self._labeler.explain(doc.text):
             span = doc.char_span(mention.start, mention.end, label=mention.label, alignment_mode="expand")
             if span is not None:
-                span._.ltml_status = int(mention.status)
+                span._.ltml_status = None if mention.status is None else int(mention.status)
                 span._.ltml_cue = mention.cue
                 span._.ltml_rule = mention.rule
                 spans.append(span)

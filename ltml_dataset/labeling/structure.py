@@ -59,9 +59,21 @@ class Member:
     """Parts between two joiners."""
 
     __slots__ = (
-        "affirms", "closed_by_or", "end", "first", "fresh", "last", "opener", "past", "plural", "seen", "start", "statement",
-        "verb", "verb_first",
-    )  # fmt: skip
+        "affirms",
+        "closed_by_or",
+        "end",
+        "first",
+        "fresh",
+        "last",
+        "opener",
+        "past",
+        "plural",
+        "seen",
+        "start",
+        "statement",
+        "verb",
+        "verb_first",
+    )
 
     def __init__(self, start: int, opener: int, first: int) -> None:
         """A member that begins with part `first`."""
