@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from ltml_dataset import __version__
+from ltml_dataset.building.unread import unread_reports
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import InputFile
 from ltml_dataset.export.parquet import replacing, writing
@@ -25,7 +26,7 @@ from ltml_dataset.schema import EVIDENCE_SCHEMA, HAS_TEXT
 from ltml_dataset.sources import Partition, Source, not_utf8
 
 REPORTS_PER_SHARD = 4096
-LAYOUT = 2
+LAYOUT = 3
 """Raise when the columns of a shard change: shards of an earlier layout are then written again."""
 _DETAILS = b"ltml"
 _CODED = {"label", "section", "phrase", "phrase_source", "cue", "rule"}
@@ -42,6 +43,8 @@ class ShardDone:
     n_not_utf8: int
     """Reports that were not UTF-8 and were read as Windows-1252."""
     skips: tuple[Skip, ...]
+    unread: tuple[Skip, ...]
+    """Reports of which nothing was read."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class Shards:
                 pa.ipc.open_file(stream)
         except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
             return None
-        skips = tuple(Skip(*skip) for skip in details["skips"])
-        return ShardDone(index, details["n_reports"], details["n_mentions"], details["n_not_utf8"], skips)
+        skips, unread = (tuple(Skip(*skip) for skip in details[name]) for name in ("skips", "unread"))
+        return ShardDone(index, details["n_reports"], details["n_mentions"], details["n_not_utf8"], skips, unread)
 
     def labels(self, index: int) -> pa.Table:
         """`report_id`, `subject_id`, `study_id`, `has_text`, one int8 column per class, `No Finding`."""
@@ -95,6 +98,7 @@ class LabelPartition:
         """
         reports, skips = self.source.read(partition)
         labels, evidence, has_text = self.labeler.judge_reports(reports)
+        unread = unread_reports(reports, has_text, self.source.text_columns, self.labeler.sections)
         states = [labels.column(name) for name in labels.schema.names[1:]]
         ids = [reports.column(name) for name in ("report_id", "subject_id", "study_id")]
         names = ["report_id", "subject_id", "study_id", HAS_TEXT, *labels.schema.names[1:]]
@@ -103,11 +107,13 @@ class LabelPartition:
             "n_mentions": evidence.num_rows,
             "n_not_utf8": len(not_utf8(reports)),
             "skips": [[skip.input, skip.reason] for skip in skips],
+            "unread": [[skip.input, skip.reason] for skip in unread],
         }
         _write(_coded(evidence), self.shards.mentions_path(partition.index))
         table = pa.Table.from_arrays([*ids, has_text, *states], names)
         _write(table.replace_schema_metadata({_DETAILS: json.dumps(details)}), self.shards.labels_path(partition.index))
-        return ShardDone(partition.index, reports.num_rows, evidence.num_rows, details["n_not_utf8"], tuple(skips))
+        done = (partition.index, reports.num_rows, evidence.num_rows, details["n_not_utf8"])
+        return ShardDone(*done, tuple(skips), tuple(unread))
 
 
 def open_shards(out: Path, inputs: Sequence[InputFile], labeler: Labeler, columns: dict[str, object]) -> Shards:

@@ -1,6 +1,7 @@
 """The `build` and `demo` commands."""
 
 import json as json_module
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -153,6 +154,9 @@ def _print_built(built: "Built", *, json: bool) -> None:
             "seconds": {name: round(seconds, 3) for name, seconds in built.seconds.items()},
         }
         print(json_module.dumps(summary, indent=2))
+        for note in manifest.notes:
+            if note.startswith("Warning: "):
+                print(note, file=sys.stderr)
         return
     from rich.console import Console
     from rich.table import Table

@@ -94,6 +94,7 @@ def label(
     summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers, show_progress=not json)
     if json:
         _print_json(summary, labeler.fingerprint, out, evidence)
+        _print_losses(summary)
     else:
         _print_summary(summary, out, evidence)
 
@@ -219,8 +220,6 @@ def _print_summary(summary: "LabelSummary", out: Path, evidence: Path | None) ->
     from rich.console import Console
     from rich.table import Table
 
-    from ltml_dataset.building.label_file import skipped_sentence
-
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("label")
@@ -233,8 +232,16 @@ def _print_summary(summary: "LabelSummary", out: Path, evidence: Path | None) ->
     console.print(f"{summary.n_reports:,} reports in {summary.seconds:.1f} s ({rate:,.0f}/s) -> {out}", soft_wrap=True)
     if evidence is not None:
         console.print(f"{summary.n_mentions:,} mentions -> {evidence}", soft_wrap=True)
-    if summary.skips:
-        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(skipped_sentence(summary.skips))
+    _print_losses(summary)
+
+
+def _print_losses(summary: "LabelSummary") -> None:
+    """Inputs that could not be read, and reports of which nothing was read, on the error stream."""
+    from ltml_dataset.building.label_file import skipped_sentence
+
+    said = [skipped_sentence(summary.skips)] if summary.skips else []
+    for sentence in (*said, *summary.unread.sentences(summary.n_reports)):
+        print(sentence, file=sys.stderr)
 
 
 def _print_json(summary: "LabelSummary", fingerprint: str, out: Path, evidence: Path | None) -> None:
@@ -246,6 +253,9 @@ def _print_json(summary: "LabelSummary", fingerprint: str, out: Path, evidence: 
         "seconds": round(summary.seconds, 3),
         "labels": summary.states,
         "skipped": [{"input": skip.input, "reason": skip.reason} for skip in summary.skips],
+        "reports_without_text": summary.unread.n_without_text,
+        "reports_not_read": summary.unread.n_not_read,
+        "not_read": summary.unread.as_json(),
         "fingerprint": fingerprint,
         "out": str(out),
         "evidence": None if evidence is None else str(evidence),

@@ -14,11 +14,11 @@ from ltml_dataset.records import Section, Skip
 from ltml_dataset.sources import Source
 from ltml_dataset.text.official_sections import official_name
 from ltml_dataset.text.section_overrides import Overrides
+from ltml_dataset.text.section_rules import section_kind
 from ltml_dataset.text.sections import (
     Policy,
     columns_to_label,
     find_sections,
-    section_kind,
     sections_to_label,
 )
 
