@@ -70,6 +70,7 @@ def split_table(path: Path, out: Path, config: TableConfig) -> SplitFolder:
     table = read_labelled(
         path,
         labels=config.label_columns,
+        label_column=config.label_column,
         group=config.group,
         id_column=config.id_column,
         image_column=config.image_column,
@@ -79,7 +80,8 @@ def split_table(path: Path, out: Path, config: TableConfig) -> SplitFolder:
     splits, notes = split_rows(table, targets, groups, config.split)
     cells = balance_table(targets == 1, splits, table.label_names, groups, config.split.shares)
     given = config.split.ids is not None
-    manifest = describe(path, config, table, targets, splits, notes if given else [*notes, *balance_notes(cells)])
+    notes = [*table.notes, *notes] if given else [*table.notes, *notes, *balance_notes(cells)]
+    manifest = describe(path, config, table, targets, splits, notes)
     shares = {name: manifest.splits[name].rows / len(splits) for name in SPLITS}
     asked = shares if given else dict(zip(SPLITS, config.split.shares, strict=True))
     with staged(out) as folder:
@@ -187,6 +189,7 @@ def _content(config: TableConfig, table: LabelledTable) -> dict[str, Any]:
     columns = table.columns
     found = {
         "listed_labels": columns.listed,
+        "left_aside": list(table.left_aside),
         "group": columns.patient,
         "image_id": columns.image_id,
         "study": columns.study,

@@ -170,7 +170,7 @@ def _print_built(built: "Built", *, json: bool) -> None:
         table.add_row(name, group_of[name], *counts)
     rows = [f"{manifest.splits[split].rows:,}" for split in ("train", "validation", "test")]
     table.add_row("[bold]images", "", f"{manifest.counts['images']:,}", *rows)
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     if manifest.skipped:
         first = manifest.skipped[0]

@@ -170,9 +170,9 @@ def _print_explanation(report: str, mentions: "list[Mention]", states: dict[str,
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        console = Console(highlight=False, soft_wrap=True, width=180)
+        console = Console(emoji=False, highlight=False, soft_wrap=True, width=180)
     console.print(_coloured(report, mentions))
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("label", "state", "text", "cue", "rule", "section"):
@@ -220,7 +220,7 @@ def _print_summary(summary: "LabelSummary", out: Path, evidence: Path | None) ->
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("label")
     for sign in ("present", "uncertain", "absent"):

@@ -222,8 +222,8 @@ def _console() -> "Console":
     """A console that wraps no table where the output is piped."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=140)
+    console = Console(emoji=False, highlight=False)
+    return console if console.is_terminal else Console(emoji=False, highlight=False, width=140)
 
 
 def _number(value: float) -> str:

@@ -58,4 +58,4 @@ def simulate(
     ):
         if path is not None:
             table.add_row(what, str(path))
-    Console().print(table)
+    Console(emoji=False).print(table)

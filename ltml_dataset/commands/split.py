@@ -87,7 +87,7 @@ def _print(done: "SplitFolder") -> None:
         table.add_column(name, justify="right")
     for row in zip(*[iter(done.cells)] * 3, strict=True):
         table.add_row(row[0].label, f"{row[0].total:,}", *map(_cell, row))
-    console = Console()
+    console = Console(emoji=False)
     console.width = max(console.width, 90)  # a file or pipe has no width of its own
     console.print(table)
     manifest = done.manifest

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.schema import NO_FINDING
+from ltml_dataset.sources.csv_rows import without_cells
 
 BLANK = 2
 """Code of "not mentioned" (null) in state arrays, beside 1, 0 and -1."""
@@ -111,7 +112,9 @@ def _read_table(path: Path) -> pa.Table:
             return pq.read_table(path)
         return pyarrow.csv.read_csv(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"`{path}` could not be read as a table ({error}); .parquet or .csv was expected.") from error
+        raise UserError(
+            f"`{path}` could not be read as a table ({without_cells(error)}); .parquet or .csv was expected."
+        ) from error
 
 
 def _looks_like_label(table: pa.Table, name: str) -> bool:

@@ -15,6 +15,9 @@ from ltml_dataset.schema import report_schema
 TARGET_BYTES = 64 << 20
 """Text that one partition aims to stay below, so that memory stays bounded whatever the reports' size."""
 
+LARGEST_REPORT = 32 << 20
+"""Bytes of one report, however it comes; what is larger is no report and is named as skipped."""
+
 DECODED_KEY = b"ltml_not_utf8"
 
 

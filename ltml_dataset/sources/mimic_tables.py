@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.sources.csv_rows import without_cells
 from ltml_dataset.sources.table_file import first_bytes
 
 OFFICIAL_LABELS = (
@@ -214,8 +215,9 @@ def read_columns(role: str, path: Path, columns: Sequence[str] | None = None) ->
                 ),
             )
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        message = " ".join(str(error).split())
-        raise UserError(f"`{path}` is not a readable CSV file ({message}); expected `{file.name}`.") from error
+        raise UserError(
+            f"`{path}` is not a readable CSV file ({without_cells(error)}); expected `{file.name}`."
+        ) from error
     return table.rename_columns([_OTHER_NAMES.get(name, name) for name in chosen]).select(wanted)
 
 

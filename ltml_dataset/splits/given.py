@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.sources.csv_rows import without_cells
+from ltml_dataset.sources.table_file import require_file
 
 OFFICIAL_NAMES = {"train": "train", "validate": "validation", "validation": "validation", "test": "test"}
 """MIMIC-CXR-JPG writes `validate`; everywhere else it is `validation`."""
@@ -48,6 +50,7 @@ def read_ids(path: Path) -> list[str]:
     Raises:
         UserError: The file cannot be read as text, holds no id, or lists one twice.
     """
+    require_file(path)
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
@@ -104,7 +107,9 @@ def official_splits(
         with pa.input_stream(path, compression="gzip" if _is_gzip(path) else None) as stream:
             table = csv.read_csv(stream, convert_options=convert)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"`{path}` could not be read as the split file of MIMIC-CXR-JPG: {error}.") from error
+        raise UserError(
+            f"`{path}` could not be read as the split file of MIMIC-CXR-JPG ({without_cells(error)})."
+        ) from error
     absent = [name for name in (key, "split") if name not in table.column_names]
     if absent:
         raise UserError(
