@@ -29,8 +29,13 @@ from ltml_dataset.images import ImageRows
 from ltml_dataset.official import States
 from ltml_dataset.review.folder import SOURCE_NOTE
 from ltml_dataset.schema import NO_FINDING, SPLITS
+from ltml_dataset.sources.base import is_simulated
 from ltml_dataset.studies import Studies
 from ltml_lexicons.choose import choose_labels
+
+SIMULATED_NOTE = (
+    "SIMULATED: no patient, report or image behind this folder exists; it may be shared, also with --push-to-hub."
+)
 
 
 def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States, split: ImageSplit) -> Manifest:
@@ -97,11 +102,13 @@ def describe(
     passed_over.add(silent)
     skips = [*unread, *silent, *split.skips]
     n_not_utf8 = sum(shard.n_not_utf8 for shard in shards)
-    notes = [f"{n_not_utf8:,} reports are not valid UTF-8 and were read as Windows-1252."] if n_not_utf8 else []
+    notes = [SIMULATED_NOTE] if is_simulated(job.source) else []
+    notes += [f"{n_not_utf8:,} reports are not valid UTF-8 and were read as Windows-1252."] if n_not_utf8 else []
     notes += passed_over.sentences(len(studies))
     label_counts = count_labels(studies, images, targets, split.codes)
     return Manifest(
         lexicon=job.lexicon,
+        simulated=is_simulated(job.source),
         config=config.content(),
         inputs=job.inputs,
         labels=list(studies.label_names),

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from ltml_dataset.building.unread import Unread, unread_reports
 from ltml_dataset.config import Runner
 from ltml_dataset.errors import UserError
+from ltml_dataset.export.guard import check_file, is_parquet
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.progress import progress_bar
 from ltml_dataset.records import Skip
@@ -93,6 +94,9 @@ def write_labels(
         UserError: A file cannot be written, or two reports cannot be told apart.
     """
     begin = time.perf_counter()
+    check_file(out, source.inputs, is_ours=is_parquet)
+    if evidence is not None:
+        check_file(evidence, [*source.inputs, out], flag="--evidence", is_ours=is_parquet)
     summary = LabelSummary(n_mentions=None if evidence is None else 0)
     names = (*labeler.label_names, NO_FINDING)
     counts = {name: Counter[int]() for name in names}

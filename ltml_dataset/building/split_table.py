@@ -31,7 +31,7 @@ from ltml_dataset.export.staging import check_out, staged
 from ltml_dataset.schema import NOT_MENTIONED, SPLITS, image_schema
 from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.labelled import LabelledTable, read_labelled
-from ltml_dataset.splits import Cell, assign_splits, balance_notes, balance_table, splits_from_ids
+from ltml_dataset.splits import Cell, assign_splits, balance_notes, balance_table, crossing_note, splits_from_ids
 
 Targets = npt.NDArray[np.int8]
 Names = npt.NDArray[np.str_]
@@ -66,7 +66,7 @@ def split_table(path: Path, out: Path, config: TableConfig) -> SplitFolder:
     """
     if config.medium > config.head:
         raise UserError(f"--medium {config.medium} is above --head {config.head}: give the larger number to --head.")
-    check_out(out, force=config.force)
+    check_out(out, force=config.force, inputs=[path, *(config.split.ids or ())])
     table = read_labelled(
         path,
         labels=config.label_columns,
@@ -134,8 +134,17 @@ def split_rows(
     """Split of every row, and what a reader must know of it."""
     if options.ids is not None:
         given = splits_from_ids(table.image_ids, *options.ids)
-        return given.splits, [given.summary()]
+        return given.splits, [given.summary(), *_crossing(table, given.splits)]
     return assign_splits(targets == 1, groups, options.shares, options.seed), []
+
+
+def _crossing(table: LabelledTable, splits: Names) -> list[str]:
+    """What to say of patients in a split that was given; nothing where the table names none."""
+    if table.patients is None or table.patients.null_count:
+        return []
+    codes = np.select([splits == name for name in SPLITS], range(len(SPLITS))).astype(np.int8)
+    patients = table.patients.dictionary_encode().indices.to_numpy().astype(np.int64)
+    return [crossing_note(patients, codes)]
 
 
 def describe(

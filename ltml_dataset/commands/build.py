@@ -116,6 +116,7 @@ def _print_plan(job: "Job", *, json: bool) -> None:
         "config": job.config.content(),
         "inputs": [file.model_dump() for file in job.inputs],
         "lexicon": job.lexicon.model_dump(),
+        "replaces": job.replaces,
     }
     if json:
         print(json_module.dumps(plan, indent=2))
@@ -124,6 +125,8 @@ def _print_plan(job: "Job", *, json: bool) -> None:
     print(f"{plan['parts_to_label']} parts ({plan['reports_to_label']:,} reports) have yet to be labelled.")
     for file in job.inputs:
         print(f"  {file.role}: {file.name}, {file.bytes:,} bytes")
+    if job.replaces:
+        print(f"Would replace the finished data set there: {'; '.join(job.replaces)}.")
     print(f"Would write {job.out} with these options: {json_module.dumps(plan['config'])}")
 
 

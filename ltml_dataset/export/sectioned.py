@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.export.guard import check_file
 from ltml_dataset.export.parquet import writing
 from ltml_dataset.records import Section, Skip
 from ltml_dataset.sources import Source
@@ -64,6 +65,9 @@ def write_sectioned(
     """
     if chosen is not None and chosen.resolve() == out.resolve():
         raise UserError(f"`{out}` cannot hold both: give --out and --chosen two names.")
+    check_file(out, source.inputs, is_ours=lambda start: start.startswith(b"study,impression,findings"))
+    if chosen is not None:
+        check_file(chosen, [*source.inputs, out], flag="--chosen")
     counts = SectionedCounts()
     paths = [out, *([chosen] if chosen else [])]
     parts = [path.with_name(f".{path.name}.unfinished") for path in paths]

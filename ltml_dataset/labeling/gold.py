@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ltml_dataset.errors import UserError
+from ltml_dataset.errors import UserError, without_cells
 from ltml_dataset.schema import NO_FINDING
-from ltml_dataset.sources.csv_rows import without_cells
 
 BLANK = 2
 """Code of "not mentioned" (null) in state arrays, beside 1, 0 and -1."""

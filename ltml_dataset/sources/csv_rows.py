@@ -5,7 +5,6 @@ would read ahead in a thread that calls back into Python, and an interpreter tha
 """
 
 import csv as csv_module
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,13 +12,12 @@ from typing import IO
 
 import pyarrow as pa
 
-from ltml_dataset.errors import UserError
+from ltml_dataset.errors import UserError, without_cells
 from ltml_dataset.sources.table_file import BadRow, TableFile, open_bytes, reading
 
 LARGEST_ROW = 256 << 20
 """Bytes of a CSV row; nothing that people write is longer, but an open quote makes such rows."""
 _HEADER = 4 << 20
-_WRONG_FIELDS = re.compile(r"Expected (\d+) columns, got (\d+)")
 
 
 def csv_names(file: TableFile) -> list[str]:
@@ -199,10 +197,3 @@ def decode_name(data: bytes) -> str:
 def _read(file: TableFile, stream: IO[bytes], size: int) -> bytes:
     with reading(file.path):
         return stream.read(size)
-
-
-def without_cells(error: Exception) -> str:
-    """What Arrow says of a table, without the cells that it quotes: they may be a report."""
-    message = " ".join(str(error).split())
-    fields = _WRONG_FIELDS.search(message)
-    return f"a row has {fields[2]} fields where {fields[1]} were expected" if fields else message.split(":")[0][:80]

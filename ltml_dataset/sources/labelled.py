@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ltml_dataset.errors import UserError
+from ltml_dataset.errors import UserError, without_cells
 from ltml_dataset.schema import NOT_MENTIONED
 from ltml_dataset.sources.base import decode_column
-from ltml_dataset.sources.csv_rows import csv_batches, csv_names, without_cells
+from ltml_dataset.sources.csv_rows import csv_batches, csv_names
 from ltml_dataset.sources.json_rows import json_values
 from ltml_dataset.sources.labelled_columns import LabelledColumns, choose_labelled_columns
 from ltml_dataset.sources.labelled_long import find_label_column, one_row_per_image

@@ -25,7 +25,6 @@ class MimicTreeSource:
 
     kind = "mimic-tree"
     text_columns = ("text",)
-    credentialed = True
 
     def __init__(self, root: Path) -> None:
         """Make the source.
@@ -34,6 +33,12 @@ class MimicTreeSource:
             root: The folder that holds `p10` to `p19` (usually called `files`), see `find_report_root`.
         """
         self._root = root
+        self.simulated = (root.parent / "truth" / "release.json").is_file()
+
+    @property
+    def credentialed(self) -> bool:
+        """True but for a simulated release."""
+        return not self.simulated
 
     @property
     def inputs(self) -> tuple[Path, ...]:
