@@ -227,8 +227,9 @@ def _read_json(file: TableFile) -> pa.Table:
 def _json_column(values: list[object]) -> pa.Array:
     try:
         return pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        texts = (None if value is None else str(value).encode("utf-8", "replace").decode() for value in values)
+        return pa.array(list(texts), pa.string())
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
