@@ -221,7 +221,8 @@ def _read_json(file: TableFile) -> pa.Table:
             raise UserError(f"`{file.path}`: row {number} is no JSON object; mend or remove it.")
         rows.append(value)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({name: _json_column([row.get(name) for row in rows]) for name in names})
+    columns = [_json_column([row.get(name) for row in rows]) for name in names]
+    return pa.Table.from_arrays(columns, [name.encode("utf-8", "replace").decode() for name in names])
 
 
 def _json_column(values: list[object]) -> pa.Array:
