@@ -34,7 +34,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 the user's error in one sentence, 2 usage.
     """
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
     app = make_app()
     try:
         result = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")

@@ -3,6 +3,7 @@
 reports -> sections -> sentences -> mentions -> assertions -> study labels -> image labels -> splits -> Parquet + card
 """
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 
 from ltml_dataset.building.dealing import split_images
 from ltml_dataset.building.folder import write_data_set
-from ltml_dataset.building.job import Job, open_job, read_studies
+from ltml_dataset.building.job import Job, open_job, read_studies, replaced_sentence
 from ltml_dataset.building.merging import merge_given_labels, merge_verified_labels
 from ltml_dataset.building.shards import LabelPartition
 from ltml_dataset.config import BuildConfig
@@ -42,6 +43,9 @@ def build(config: BuildConfig, *, show_progress: bool = False) -> "Built":
     clock = Clock()
     with clock.stage("open"):
         job = open_job(config)
+        replaces = job.replaces
+        if replaces:
+            print(replaced_sentence(job.out, replaces), file=sys.stderr)
     with clock.stage("label"):
         label_reports(job, show_progress=show_progress)
     with clock.stage("aggregate"):

@@ -37,6 +37,6 @@ def progress_bar(
             return Text(f"{task.finished_speed or task.speed or 0:,.0f} {unit}/s")
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True, emoji=False)) as bar:
         task = bar.add_task(title, total=total)
         yield lambda n: bar.advance(task, n)

@@ -46,7 +46,7 @@ def floor_of(path: Path) -> Callable[[], int]:
     members = read_directory(path)
     with path.open("rb") as stream:
         data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    starts = data_starts(data, members.offset)
+    starts = data_starts(data, members.offset)[0]
     rows = list(
         zip(
             starts.tolist(),

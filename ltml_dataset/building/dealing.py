@@ -16,6 +16,7 @@ from ltml_dataset.splits import (
     ALL_ROWS,
     assign_splits,
     balance_table,
+    crossing_note,
     iterative_image_split,
     official_splits,
     splits_from_ids,
@@ -57,13 +58,14 @@ def split_images(job: Job, studies: Studies, images: ImageRows, targets: States)
             for image_id in ids[:MOST_NAMED]
         ]
         codes = split_codes(given.splits)
-        return ImageSplit(codes, _actual_shares(codes), [given.summary()], skips)
+        notes = [given.summary(), *_crossing(studies, images, codes)]
+        return ImageSplit(codes, _actual_shares(codes), notes, skips)
     if job.config.official_split is not None:
         has_images = job.config.metadata is not None
         ids = image_ids if has_images else studies.study_ids.take(pa.array(images.study_rows))
         names = official_splits(job.config.official_split, pa.array(ids), "dicom_id" if has_images else "study_id")
         codes = split_codes(names)
-        return ImageSplit(codes, _actual_shares(codes), [], [])
+        return ImageSplit(codes, _actual_shares(codes), _crossing(studies, images, codes), [])
     groups = {"subject": studies.patients()[images.study_rows], "study": images.study_rows, "image": None}
     unit = groups[options.group_by or "subject"]
     if job.config.protocol == "paper" and options.group_by == "image":
@@ -76,6 +78,13 @@ def split_images(job: Job, studies: Studies, images: ImageRows, targets: States)
     notes = [f"The sizes of the splits could not be met: {sizes}."] if sizes else []
     notes += [f"{label} could not be balanced over the splits: {reason}." for label, reason in reasons.items()]
     return ImageSplit(split_codes(names), shares, notes, [])
+
+
+def _crossing(studies: Studies, images: ImageRows, codes: SplitCodes) -> list[str]:
+    """What to say of patients in a split that was given; nothing where no patient is known."""
+    if studies.subject_ids.null_count == len(studies):
+        return []
+    return [crossing_note(studies.patients()[images.study_rows], codes)]
 
 
 def split_codes(names: npt.NDArray[np.str_]) -> SplitCodes:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-import pyarrow as pa
 
 from ltml_dataset.building.dealing import ImageSplit, split_studies
 from ltml_dataset.building.job import Job, read_studies
 from ltml_dataset.building.merging import Merged
 from ltml_dataset.building.second_opinion import count_disagreements, write_disagreements
 from ltml_dataset.building.shards import ShardDone, forget_others, require
+from ltml_dataset.building.unread import Unread
 from ltml_dataset.export.card import label_notes
 from ltml_dataset.export.manifest import (
     Manifest,
@@ -27,11 +27,15 @@ from ltml_dataset.export.rows import SplitCodes, write_images, write_mentions, w
 from ltml_dataset.export.staging import staged
 from ltml_dataset.images import ImageRows
 from ltml_dataset.official import States
-from ltml_dataset.records import Skip
 from ltml_dataset.review.folder import SOURCE_NOTE
 from ltml_dataset.schema import NO_FINDING, SPLITS
+from ltml_dataset.sources.base import is_simulated
 from ltml_dataset.studies import Studies
 from ltml_lexicons.choose import choose_labels
+
+SIMULATED_NOTE = (
+    "SIMULATED: no patient, report or image behind this folder exists; it may be shared, also with --push-to-hub."
+)
 
 
 def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States, split: ImageSplit) -> Manifest:
@@ -93,13 +97,18 @@ def describe(
     """The manifest of a data set, without its files."""
     studies, config = merged.studies, job.config
     unread = [skip for shard in shards for skip in shard.skips]
-    silent = studies.report_ids.filter(pa.array(~studies.is_labelled)).to_pylist()
-    skips = [*unread, *(Skip(name, "no text in the sections that are labelled") for name in silent), *split.skips]
+    silent = [skip for shard in shards for skip in shard.unread]
+    passed_over = Unread()
+    passed_over.add(silent)
+    skips = [*unread, *silent, *split.skips]
     n_not_utf8 = sum(shard.n_not_utf8 for shard in shards)
-    notes = [f"{n_not_utf8:,} reports are not valid UTF-8 and were read as Windows-1252."] if n_not_utf8 else []
+    notes = [SIMULATED_NOTE] if is_simulated(job.source) else []
+    notes += [f"{n_not_utf8:,} reports are not valid UTF-8 and were read as Windows-1252."] if n_not_utf8 else []
+    notes += passed_over.sentences(len(studies))
     label_counts = count_labels(studies, images, targets, split.codes)
     return Manifest(
         lexicon=job.lexicon,
+        simulated=is_simulated(job.source),
         config=config.content(),
         inputs=job.inputs,
         labels=list(studies.label_names),
@@ -109,7 +118,9 @@ def describe(
             "reports": len(studies) + len(unread),
             "reports_skipped": len(unread),
             "studies": len(studies),
-            "studies_unlabelled": len(silent),
+            "studies_unlabelled": int(np.count_nonzero(~studies.is_labelled)),
+            "reports_without_text": passed_over.n_without_text,
+            "reports_not_read": passed_over.n_not_read,
             "studies_without_image": images.n_studies_without_image,
             "images": len(images.study_rows),
             "images_without_report": images.n_without_report,

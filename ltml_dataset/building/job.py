@@ -8,7 +8,7 @@ from ltml_dataset.building.shards import REPORTS_PER_SHARD, Shards, open_shards
 from ltml_dataset.building.verified import decisions_file
 from ltml_dataset.config import BuildConfig
 from ltml_dataset.errors import UserError
-from ltml_dataset.export.manifest import InputFile, LexiconStamp
+from ltml_dataset.export.manifest import MANIFEST_NAME, InputFile, LexiconStamp, read_manifest
 from ltml_dataset.export.parquet import writing
 from ltml_dataset.export.staging import check_out
 from ltml_dataset.labeling.engines import Engine
@@ -45,6 +45,26 @@ class Job:
     """The same job with the second engine."""
 
     @property
+    def replaces(self) -> list[str]:
+        """In what a finished data set in the output folder differs from the one to come; empty if it does not."""
+        if not (self.out / MANIFEST_NAME).is_file():
+            return []
+        try:
+            old = read_manifest(self.out)
+        except UserError:  # damaged, or of another version
+            return ["its manifest cannot be read"]
+        changes = [
+            f"{name}: {old.config.get(name)!r} -> {value!r}"
+            for name, value in self.config.content().items()
+            if old.config.get(name) != value
+        ]
+        if [(each.role, each.sha256) for each in old.inputs] != [(each.role, each.sha256) for each in self.inputs]:
+            changes.append("other input files")
+        if old.lexicon is not None and old.lexicon.fingerprint != self.lexicon.fingerprint:
+            changes.append("another lexicon or other rules")
+        return changes
+
+    @property
     def todo(self) -> list[Partition]:
         """Partitions of this call's part that have no shard yet; all of the part where labeling again is forced."""
         part, n_parts = self.config.part or (0, 1)
@@ -64,11 +84,12 @@ def open_job(config: BuildConfig) -> Job:
         raise UserError(f"build needs {missing}: give it on the command line or in the recipe.")
     if config.medium > config.head:
         raise UserError(f"--medium {config.medium} is above --head {config.head}: give the larger number to --head.")
-    check_out(config.out, force=config.force)
     names = [name.strip() for name in config.text_column.split(",")] if config.text_column else None
     source = open_source(config.reports, id_column=config.id_column, text_columns=names)
-    check_sharing(config, source)
     files = find_tables(config)
+    given = [config.section_overrides, *(config.split.ids or ()), *files.values()]
+    check_out(config.out, force=config.force, inputs=[*source.inputs, *(path for path in given if path is not None)])
+    check_sharing(config, source)
     labeler = make_labeler(config, source, "rules")
     partitions = source.partitions(REPORTS_PER_SHARD)
     reports = describe_inputs("reports", source.inputs)
@@ -157,3 +178,8 @@ def check_sharing(config: BuildConfig, source: Source) -> None:
             f"`{config.reports}` is MIMIC-CXR, whose data use agreement forbids sharing it or what is derived from it: "
             "leave out --push-to-hub, or add --i-may-share if you have the right to."
         )
+
+
+def replaced_sentence(out: Path, changes: Sequence[str]) -> str:
+    """What a build says of the finished data set that it replaces."""
+    return f"The finished data set in `{out}` is replaced ({'; '.join(changes)})."

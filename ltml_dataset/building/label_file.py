@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ltml_dataset.building.unread import Unread, unread_reports
 from ltml_dataset.config import Runner
 from ltml_dataset.errors import UserError
+from ltml_dataset.export.guard import check_file, is_parquet
 from ltml_dataset.labeling.labeler import Labeler
 from ltml_dataset.progress import progress_bar
 from ltml_dataset.records import Skip
@@ -33,13 +36,28 @@ class LabelWork:
     labeler: Labeler
     with_evidence: bool
 
-    def __call__(self, partition: Partition) -> tuple[pa.RecordBatch, pa.RecordBatch | None, tuple[Skip, ...]]:
-        """Labels, evidence if asked for, and inputs that could not be read."""
+    def __call__(self, partition: Partition) -> "LabelledPart":
+        """Read and label one partition."""
         reports, skips = self.source.read(partition)
-        if not self.with_evidence:
-            return self.labeler.label_batch(reports), None, tuple(skips)
-        labels, evidence = self.labeler.judge_batch(reports)
-        return labels, evidence.drop_columns(["row"]), tuple(skips)
+        evidence = None
+        if self.with_evidence:
+            labels, mentions, was_read = self.labeler.judge_reports(reports)
+            evidence = mentions.drop_columns(["row"])
+        else:
+            labels, was_read = self.labeler.label_reports(reports)
+        unread = unread_reports(reports, was_read, self.source.text_columns, self.labeler.sections)
+        return LabelledPart(labels, evidence, tuple(skips), tuple(unread))
+
+
+class LabelledPart(NamedTuple):
+    """What a worker hands back."""
+
+    labels: pa.RecordBatch
+    evidence: pa.RecordBatch | None
+    skips: tuple[Skip, ...]
+    """Inputs that could not be read."""
+    unread: tuple[Skip, ...]
+    """Reports of which nothing was read."""
 
 
 @dataclass
@@ -52,6 +70,8 @@ class LabelSummary:
     states: dict[str, dict[str, int]] = field(default_factory=dict)
     """Reports by label and state."""
     skips: list[Skip] = field(default_factory=list)
+    unread: Unread = field(default_factory=Unread)
+    """Reports without text, and those of whose text nothing was read."""
     seconds: float = 0.0
 
 
@@ -74,6 +94,9 @@ def write_labels(
         UserError: A file cannot be written, or two reports cannot be told apart.
     """
     begin = time.perf_counter()
+    check_file(out, source.inputs, is_ours=is_parquet)
+    if evidence is not None:
+        check_file(evidence, [*source.inputs, out], flag="--evidence", is_ours=is_parquet)
     summary = LabelSummary(n_mentions=None if evidence is None else 0)
     names = (*labeler.label_names, NO_FINDING)
     counts = {name: Counter[int]() for name in names}
@@ -84,7 +107,7 @@ def write_labels(
         evidence_writer = files.enter_context(_grouped_writer(evidence, EVIDENCE_SCHEMA)) if evidence else None
         total = sum(partition.rows for partition in partitions)
         advance = files.enter_context(progress_bar("Labeling", total, show=show_progress))
-        for partition, (labels, mentions, skips) in zip(
+        for partition, (labels, mentions, skips, unread) in zip(
             partitions, run(work, partitions, runner=runner, workers=workers), strict=True
         ):
             advance(partition.rows)
@@ -94,6 +117,7 @@ def write_labels(
                 summary.n_mentions = (summary.n_mentions or 0) + mentions.num_rows
             summary.n_reports += labels.num_rows
             summary.skips.extend(skips)
+            summary.unread.add(unread)
             for name in names:
                 for entry in pc.value_counts(labels.column(name)).to_pylist():
                     if entry["values"] is not None:

@@ -31,7 +31,7 @@ from ltml_dataset.export.staging import check_out, staged
 from ltml_dataset.schema import NOT_MENTIONED, SPLITS, image_schema
 from ltml_dataset.sources.hashing import hash_input
 from ltml_dataset.sources.labelled import LabelledTable, read_labelled
-from ltml_dataset.splits import Cell, assign_splits, balance_notes, balance_table, splits_from_ids
+from ltml_dataset.splits import Cell, assign_splits, balance_notes, balance_table, crossing_note, splits_from_ids
 
 Targets = npt.NDArray[np.int8]
 Names = npt.NDArray[np.str_]
@@ -66,10 +66,11 @@ def split_table(path: Path, out: Path, config: TableConfig) -> SplitFolder:
     """
     if config.medium > config.head:
         raise UserError(f"--medium {config.medium} is above --head {config.head}: give the larger number to --head.")
-    check_out(out, force=config.force)
+    check_out(out, force=config.force, inputs=[path, *(config.split.ids or ())])
     table = read_labelled(
         path,
         labels=config.label_columns,
+        label_column=config.label_column,
         group=config.group,
         id_column=config.id_column,
         image_column=config.image_column,
@@ -79,7 +80,8 @@ def split_table(path: Path, out: Path, config: TableConfig) -> SplitFolder:
     splits, notes = split_rows(table, targets, groups, config.split)
     cells = balance_table(targets == 1, splits, table.label_names, groups, config.split.shares)
     given = config.split.ids is not None
-    manifest = describe(path, config, table, targets, splits, notes if given else [*notes, *balance_notes(cells)])
+    notes = [*table.notes, *notes] if given else [*table.notes, *notes, *balance_notes(cells)]
+    manifest = describe(path, config, table, targets, splits, notes)
     shares = {name: manifest.splits[name].rows / len(splits) for name in SPLITS}
     asked = shares if given else dict(zip(SPLITS, config.split.shares, strict=True))
     with staged(out) as folder:
@@ -132,8 +134,17 @@ def split_rows(
     """Split of every row, and what a reader must know of it."""
     if options.ids is not None:
         given = splits_from_ids(table.image_ids, *options.ids)
-        return given.splits, [given.summary()]
+        return given.splits, [given.summary(), *_crossing(table, given.splits)]
     return assign_splits(targets == 1, groups, options.shares, options.seed), []
+
+
+def _crossing(table: LabelledTable, splits: Names) -> list[str]:
+    """What to say of patients in a split that was given; nothing where the table names none."""
+    if table.patients is None or table.patients.null_count:
+        return []
+    codes = np.select([splits == name for name in SPLITS], range(len(SPLITS))).astype(np.int8)
+    patients = table.patients.dictionary_encode().indices.to_numpy().astype(np.int64)
+    return [crossing_note(patients, codes)]
 
 
 def describe(
@@ -187,6 +198,7 @@ def _content(config: TableConfig, table: LabelledTable) -> dict[str, Any]:
     columns = table.columns
     found = {
         "listed_labels": columns.listed,
+        "left_aside": list(table.left_aside),
         "group": columns.patient,
         "image_id": columns.image_id,
         "study": columns.study,

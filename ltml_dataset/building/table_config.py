@@ -15,6 +15,9 @@ class TableConfig(BaseModel):
     labels: str | None = None
     """Label columns, separated by commas, or one column that lists the labels of a row (A|B). By default the longest
     run of neighbouring columns of 1, 0, -1 and blanks."""
+    label_column: str | None = None
+    """Column that names one finding per row, where an image has a row for each of its findings (VinBigData, boxes, RLE
+    masks): the rows of an image become one. By default class_name, finding_label, ... where image ids repeat."""
     group: str | None = None
     """Column of what must not cross splits. By default the patient's: subject_id, patient, PatientID, ..."""
     id_column: str | None = None

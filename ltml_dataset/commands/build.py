@@ -1,6 +1,7 @@
 """The `build` and `demo` commands."""
 
 import json as json_module
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,6 +116,7 @@ def _print_plan(job: "Job", *, json: bool) -> None:
         "config": job.config.content(),
         "inputs": [file.model_dump() for file in job.inputs],
         "lexicon": job.lexicon.model_dump(),
+        "replaces": job.replaces,
     }
     if json:
         print(json_module.dumps(plan, indent=2))
@@ -123,6 +125,8 @@ def _print_plan(job: "Job", *, json: bool) -> None:
     print(f"{plan['parts_to_label']} parts ({plan['reports_to_label']:,} reports) have yet to be labelled.")
     for file in job.inputs:
         print(f"  {file.role}: {file.name}, {file.bytes:,} bytes")
+    if job.replaces:
+        print(f"Would replace the finished data set there: {'; '.join(job.replaces)}.")
     print(f"Would write {job.out} with these options: {json_module.dumps(plan['config'])}")
 
 
@@ -153,6 +157,9 @@ def _print_built(built: "Built", *, json: bool) -> None:
             "seconds": {name: round(seconds, 3) for name, seconds in built.seconds.items()},
         }
         print(json_module.dumps(summary, indent=2))
+        for note in manifest.notes:
+            if note.startswith("Warning: "):
+                print(note, file=sys.stderr)
         return
     from rich.console import Console
     from rich.table import Table
@@ -166,7 +173,7 @@ def _print_built(built: "Built", *, json: bool) -> None:
         table.add_row(name, group_of[name], *counts)
     rows = [f"{manifest.splits[split].rows:,}" for split in ("train", "validation", "test")]
     table.add_row("[bold]images", "", f"{manifest.counts['images']:,}", *rows)
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     if manifest.skipped:
         first = manifest.skipped[0]

@@ -32,7 +32,7 @@ def doctor(*paths: Path, json: Annotated[bool, Parameter(negative="")] = False) 
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    console = Console(emoji=False)
     for group in dict.fromkeys(check.group for check in checks):
         table = Table("", "", "", title=escape(group), title_justify="left", box=None, show_header=False)
         for check in checks:

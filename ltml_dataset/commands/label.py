@@ -96,6 +96,7 @@ def label(
     summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers, show_progress=not json)
     if json:
         _print_json(summary, labeler.fingerprint, out, evidence)
+        _print_losses(summary)
     else:
         _print_summary(summary, out, evidence)
 
@@ -171,9 +172,9 @@ def _print_explanation(report: str, mentions: "list[Mention]", states: dict[str,
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(emoji=False, highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        console = Console(highlight=False, soft_wrap=True, width=180)
+        console = Console(emoji=False, highlight=False, soft_wrap=True, width=180)
     console.print(_coloured(report, mentions))
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("label", "state", "text", "cue", "rule", "section"):
@@ -222,9 +223,7 @@ def _print_summary(summary: "LabelSummary", out: Path, evidence: Path | None) ->
     from rich.console import Console
     from rich.table import Table
 
-    from ltml_dataset.building.label_file import skipped_sentence
-
-    console = Console(highlight=False)
+    console = Console(emoji=False, highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("label")
     for sign in ("present", "uncertain", "absent"):
@@ -236,8 +235,16 @@ def _print_summary(summary: "LabelSummary", out: Path, evidence: Path | None) ->
     console.print(f"{summary.n_reports:,} reports in {summary.seconds:.1f} s ({rate:,.0f}/s) -> {out}", soft_wrap=True)
     if evidence is not None:
         console.print(f"{summary.n_mentions:,} mentions -> {evidence}", soft_wrap=True)
-    if summary.skips:
-        Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(skipped_sentence(summary.skips))
+    _print_losses(summary)
+
+
+def _print_losses(summary: "LabelSummary") -> None:
+    """Inputs that could not be read, and reports of which nothing was read, on the error stream."""
+    from ltml_dataset.building.label_file import skipped_sentence
+
+    said = [skipped_sentence(summary.skips)] if summary.skips else []
+    for sentence in (*said, *summary.unread.sentences(summary.n_reports)):
+        print(sentence, file=sys.stderr)
 
 
 def _print_json(summary: "LabelSummary", fingerprint: str, out: Path, evidence: Path | None) -> None:
@@ -249,6 +256,9 @@ def _print_json(summary: "LabelSummary", fingerprint: str, out: Path, evidence: 
         "seconds": round(summary.seconds, 3),
         "labels": summary.states,
         "skipped": [{"input": skip.input, "reason": skip.reason} for skip in summary.skips],
+        "reports_without_text": summary.unread.n_without_text,
+        "reports_not_read": summary.unread.n_not_read,
+        "not_read": summary.unread.as_json(),
         "fingerprint": fingerprint,
         "out": str(out),
         "evidence": None if evidence is None else str(evidence),

@@ -87,7 +87,7 @@ def show(label: str, /, *, label_set: str | None = None, markdown: bool = False)
     if markdown:
         print(text)
     else:
-        Console(highlight=False).print(Markdown(text))
+        Console(emoji=False, highlight=False).print(Markdown(text))
 
 
 def gamuts(query: str, /, *, limit: int = 10, write: bool = False, out: Path = Path()) -> None:
@@ -111,8 +111,8 @@ def gamuts(query: str, /, *, limit: int = 10, write: bool = False, out: Path = P
     table = Table("id", "finding", "synonyms", box=None, header_style="bold")
     for finding in found:
         table.add_row(finding.id, finding.name, "; ".join(finding.synonyms))
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=140)).print(table)
+    console = Console(emoji=False, highlight=False)
+    (console if console.is_terminal else Console(emoji=False, highlight=False, width=140)).print(table)
     if write:
         _write_draft(_title(found[0].name), found[0], out, force=False)
 
@@ -165,8 +165,8 @@ def stats(*, label_set: str | None = None) -> None:
         for column in columns:
             totals[column] += counts[column]
     table.add_row("", f"{len(labels)} labels", *(str(totals[column]) for column in columns), style="bold")
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=140)).print(table)
+    console = Console(emoji=False, highlight=False)
+    (console if console.is_terminal else Console(emoji=False, highlight=False, width=140)).print(table)
 
 
 def _write_draft(name: str, finding: "GamutsFinding | None", out: Path, force: bool) -> None:

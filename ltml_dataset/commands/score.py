@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from cyclopts import App
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.export.guard import check_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +48,11 @@ def score(
     from ltml_dataset.labeling.mistakes import find_mistakes, phrases_behind, write_mistakes
     from ltml_dataset.labeling.scoring import score_labels
 
+    if errors:
+        inputs = [predicted, gold, *([evidence] if evidence else [])]
+        check_file(
+            errors, inputs, flag="--errors", is_ours=lambda start: start.startswith(b"report_id,label,predicted")
+        )
     predictions, expert = read_label_states(predicted), read_label_states(gold)
     scores = score_labels(predictions, expert, uncertain)
     if labels:
@@ -88,6 +94,8 @@ def compare(
     from ltml_dataset.labeling.mistakes import write_differences
     from ltml_dataset.labeling.scoring import compare_labels
 
+    if out:
+        check_file(out, [first, second], is_ours=lambda start: start.startswith(b"report_id,label,first"))
     one, other = read_label_states(first), read_label_states(second)
     agreements = compare_labels(one, other)
     if labels:
@@ -222,8 +230,8 @@ def _console() -> "Console":
     """A console that wraps no table where the output is piped."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=140)
+    console = Console(emoji=False, highlight=False)
+    return console if console.is_terminal else Console(emoji=False, highlight=False, width=140)
 
 
 def _number(value: float) -> str:

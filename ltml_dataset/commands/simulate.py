@@ -18,6 +18,7 @@ def simulate(
     images: Annotated[int | None, Parameter(name="--images")] = None,
     reports: Annotated[Literal["zip", "tree"], Parameter(name="--reports")] = "zip",
     seed: Annotated[int, Parameter(name="--seed")] = 0,
+    force: Annotated[bool, Parameter(name="--force", negative="")] = False,
 ) -> None:
     """Write a MIMIC-CXR-shaped release with known truth: everything in it is simulated.
 
@@ -33,6 +34,8 @@ def simulate(
         One zip, or a tree of text files.
     seed
         The same seed gives the same bytes.
+    force
+        Write into a folder that holds other files.
     """
     from rich.console import Console
     from rich.table import Table
@@ -41,7 +44,9 @@ def simulate(
     from ltml_dataset.simulate import simulate_release
 
     with progress_bar("Simulating", studies, unit="studies") as advance:
-        release = simulate_release(out, studies, seed=seed, images=images, reports=reports, progress=advance)
+        release = simulate_release(
+            out, studies, seed=seed, images=images, reports=reports, progress=advance, force=force
+        )
     table = Table(
         "what",
         "where",
@@ -58,4 +63,4 @@ def simulate(
     ):
         if path is not None:
             table.add_row(what, str(path))
-    Console().print(table)
+    Console(emoji=False).print(table)

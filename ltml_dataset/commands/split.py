@@ -79,7 +79,11 @@ def _print(done: "SplitFolder") -> None:
     columns = done.table.columns
     labels = f"`{columns.listed}`" if columns.listed else f"{columns.labels[0]} ... {columns.labels[-1]}"
     print(f"Labels    {len(done.table.label_names)}: {labels}")
-    print(f"Group     {done.manifest.config['split']['group_by']}: {columns.patient or 'from the path'}")
+    options = done.manifest.config["split"]
+    if options["ids"]:
+        print(f"Split     as given in {' and '.join(options['ids'])}; groups are not kept together")
+    else:
+        print(f"Group     {options['group_by']}: {columns.patient or 'from the path'}")
     print(f"Images    {columns.image_id or 'studies or row numbers'}, pixels: {done.table.image_column or 'none'}")
     table = Table(title="Images and their share of the label, by split; * out of tolerance")
     table.add_column("label")
@@ -87,7 +91,7 @@ def _print(done: "SplitFolder") -> None:
         table.add_column(name, justify="right")
     for row in zip(*[iter(done.cells)] * 3, strict=True):
         table.add_row(row[0].label, f"{row[0].total:,}", *map(_cell, row))
-    console = Console()
+    console = Console(emoji=False)
     console.width = max(console.width, 90)  # a file or pipe has no width of its own
     console.print(table)
     manifest = done.manifest

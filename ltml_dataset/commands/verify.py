@@ -17,15 +17,20 @@ def verify(directory: Path, /, *, json: bool = False) -> int:
         json: Print the findings as JSON.
     """
     from ltml_dataset.export.manifest import read_manifest
-    from ltml_dataset.export.proof import problems_of
+    from ltml_dataset.export.proof import crossing_of, problems_of
 
     problems = problems_of(directory)
-    n_files = len(read_manifest(directory).files)
+    manifest = read_manifest(directory)
+    n_files = len(manifest.files)
+    crossing = [] if problems else crossing_of(directory, manifest)
     if json:
-        print(json_module.dumps({"directory": str(directory), "files": n_files, "problems": problems}, indent=2))
+        summary = {"directory": str(directory), "files": n_files, "problems": problems, "crossing": crossing}
+        print(json_module.dumps(summary, indent=2))
     else:
         for problem in problems:
             print(problem)
+        for sentence in crossing:
+            print(f"{sentence}: the split was given, or made of single images.")
         verdict = f"{len(problems)} problems" if problems else "as its manifest says"
         print(f"{directory}: {n_files} files, {verdict}.")
     return 1 if problems else 0

@@ -12,6 +12,8 @@ from ltml_dataset.schema import NO_FINDING
 if TYPE_CHECKING:
     from ltml_lexicons.choose import ChosenLabels
 
+SIMULATED_LICENCE = "cc0-1.0"
+"""Of folders built from a simulated release, which this project makes and gives away."""
 CREDENTIALED_LICENCE = "physionet-credentialed-health-data-license-1.5.0"
 
 
@@ -84,8 +86,8 @@ def card_text(
         split_text=_split_text(manifest),
         process=_process(manifest),
         known_errors=_known_errors(mined=mined),
-        sharing=_sharing(mined=mined, credentialed=credentialed),
-        licence=licence_of(credentialed=credentialed),
+        sharing=_sharing(mined=mined, credentialed=credentialed, simulated=manifest.simulated),
+        licence=licence_of(credentialed=credentialed, simulated=manifest.simulated),
     )
     return _with_blank_lines(text)
 
@@ -117,7 +119,8 @@ def title_of(manifest: Manifest) -> str:
     """Name of the data set."""
     if manifest.lexicon is None:
         return f"Chest X-ray labels of {manifest.inputs[0].name if manifest.inputs else 'a table'}"
-    return f"Long-tailed chest X-ray labels ({manifest.lexicon.label_set})"
+    kind = "SIMULATED: long" if manifest.simulated else "Long"
+    return f"{kind}-tailed chest X-ray labels ({manifest.lexicon.label_set})"
 
 
 def summary_of(manifest: Manifest) -> str:
@@ -127,6 +130,11 @@ def summary_of(manifest: Manifest) -> str:
     if manifest.lexicon is None:
         return f"{kept} of a labelled table, split into train, validation and test."
     read = manifest.counts.get("reports", 0)
+    if manifest.simulated:
+        return (
+            f"SIMULATED, for trying things out: no patient, report or image behind it exists. {kept}, mined from "
+            f"{read:,} simulated reports with evidence for each label and split into train, validation and test."
+        )
     return (
         f"{kept}, mined from {read:,} radiology reports with evidence for each label and split into train, "
         "validation and test."
@@ -137,14 +145,25 @@ def _about(manifest: Manifest, n_rows: int, *, credentialed: bool) -> dict[str, 
     """Keys of the card's head that do not come from a schema."""
     sizes = [(1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")]
     return {
-        "license": "other",
-        "license_name": CREDENTIALED_LICENCE if credentialed else "as-the-source",
+        **(
+            {"license": SIMULATED_LICENCE}
+            if manifest.simulated
+            else {"license": "other", "license_name": CREDENTIALED_LICENCE if credentialed else "as-the-source"}
+        ),
         "language": ["en"],
         "pretty_name": title_of(manifest),
         "size_categories": [next((name for limit, name in sizes if n_rows < limit), "1M<n<10M")],
         "task_categories": ["image-classification"],
         "task_ids": ["multi-label-image-classification"],
-        "tags": ["medical", "radiology", "chest-x-ray", "long-tailed", "multi-label", "croissant"],
+        "tags": [
+            *(["simulated", "synthetic"] if manifest.simulated else []),
+            "medical",
+            "radiology",
+            "chest-x-ray",
+            "long-tailed",
+            "multi-label",
+            "croissant",
+        ],
     }
 
 
@@ -233,7 +252,10 @@ def _split_text(manifest: Manifest) -> str:
     """How the split was made, from the resolved options."""
     options = manifest.config.get("split") or {}
     if manifest.config.get("official_split"):
-        return "The official split of MIMIC-CXR-JPG (`validate` is called validation here): by patients, not by labels."
+        return (
+            "The official split of MIMIC-CXR-JPG (`validate` is called validation here), made by patients and not by "
+            "labels; whether any patient crosses in these images is counted below."
+        )
     if options.get("ids"):
         return "Validation and test are the given lists of image ids; everything else is train. Patients may cross."
     ratios, seed = options.get("ratios", "7:1:2"), options.get("seed", 0)
@@ -291,13 +313,15 @@ def _known_errors(*, mined: bool) -> list[str]:
     ]
 
 
-def _sharing(*, mined: bool, credentialed: bool) -> str:
+def _sharing(*, mined: bool, credentialed: bool, simulated: bool) -> str:
+    if simulated:
+        return "Nothing: everything here is simulated and may be passed on, as long as it is said that it is simulated."
     if credentialed:
         return (
             "Reports in the form of MIMIC-CXR come under the PhysioNet Credentialed Health Data Use Agreement 1.5.0: "
             "the user will not share the data. That covers report text, subject and study numbers, image ids and "
             "labels derived from reports, so it covers this folder. Share the recipe and the hashes of the manifest: "
-            "whoever has access can build the same bytes. Nothing of this applies to simulated reports."
+            "whoever has access can build the same bytes."
         )
     if mined:
         return (
@@ -309,9 +333,11 @@ def _sharing(*, mined: bool, credentialed: bool) -> str:
     )
 
 
-def licence_of(*, credentialed: bool) -> str:
+def licence_of(*, credentialed: bool, simulated: bool = False) -> str:
     """One sentence on the licence of the data and of the tool."""
     tool = "The tool that built the folder is Apache-2.0."
+    if simulated:
+        return f"CC0 1.0 (public domain): the data are simulated. {tool}"
     if credentialed:
         return f"PhysioNet Credentialed Health Data License 1.5.0, as the source. {tool}"
     return f"That of the source. {tool}"

@@ -1,6 +1,6 @@
 """The YAML head of a card, generated from the Parquet schemas so that the two cannot disagree.
 
-Same shape as `datasets` writes when it uploads. Every string is quoted: `No` and `off` are labels, not booleans.
+Same shape as `datasets` writes when it uploads, without sizes. Every string is quoted: `No` and `off` are labels.
 """
 
 import json
@@ -28,15 +28,10 @@ def dataset_yaml(configs: Sequence[Config], about: Mapping[str, Yaml]) -> str:
 
 
 def _info(config: Config) -> dict[str, Yaml]:
+    """Name and features; no sizes, which `load_dataset(..., filters=...)` would hold the filtered rows against."""
     return {
         "config_name": config.name,
         "features": [{"name": name, **_feature(feature)} for name, feature in config.features.items()],
-        "splits": [
-            {"name": name, "num_bytes": split.n_bytes, "num_examples": split.rows}
-            for name, split in config.splits.items()
-        ],
-        "download_size": sum(split.download_bytes for split in config.splits.values()),
-        "dataset_size": sum(split.n_bytes for split in config.splits.values()),
     }
 
 

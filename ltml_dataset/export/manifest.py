@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ltml_dataset import __version__
 from ltml_dataset.errors import UserError
-from ltml_dataset.export.parquet import write_text, writing
+from ltml_dataset.export.parquet import write_text
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = "ltml-dataset/1"
@@ -74,6 +74,8 @@ class Manifest(_Part):
     format: str = FORMAT
     tool: Tool = Tool()
     lexicon: LexiconStamp | None = None
+    simulated: bool = False
+    """The reports are those of a simulated release: nothing here is of any patient."""
     config: dict[str, Any]
     """The resolved options that decide the content."""
     inputs: list[InputFile]
@@ -184,26 +186,14 @@ def differences(folder: Path) -> list[str]:
     return problems
 
 
-def remove_stale_files(folder: Path, keep: Iterable[str]) -> None:
-    """Delete what an earlier manifest of `folder` lists and the coming one does not, and the manifest itself.
-
-    Files that it does not list, or that lie outside the folder, are never touched.
-
-    Raises:
-        UserError: The operating system refuses.
-    """
-    path = folder / MANIFEST_NAME
-    if not path.is_file():
-        return
+def listed_files(path: Path) -> set[str]:
+    """Names of files inside the folder that a manifest lists; empty if there is none, or one of something else."""
     try:
         listed = set(json.loads(path.read_bytes())["files"])
-    except (ValueError, KeyError, TypeError):  # written by something else: nothing in it names files of ours
-        listed = set()
-    inside = {name for name in listed - set(keep) if ".." not in Path(name).parts and not Path(name).is_absolute()}
-    with writing(folder):
-        path.unlink()
-        for name in sorted(inside):
-            (folder / name).unlink(missing_ok=True)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
+    names = {name for name in listed if isinstance(name, str)}
+    return {name for name in names if ".." not in Path(name).parts and not Path(name).is_absolute()}
 
 
 def _visible_files(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Parquet files that load everywhere: checked schema, label names inside, same bytes every time."""
 
+import errno
 import json
 import os
 import secrets
@@ -78,10 +79,24 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield unfinished
+            sync(unfinished)
             unfinished.replace(path)
+            sync(path.parent)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk, so that no crash of the machine leaves a name without its content."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # some file systems cannot
+            raise
+    finally:
+        os.close(handle)
 
 
 @contextmanager

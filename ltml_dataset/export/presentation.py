@@ -41,6 +41,6 @@ def write_presentation(
         folder,
         title=title_of(manifest),
         summary=summary_of(manifest),
-        licence=licence_of(credentialed=credentialed),
+        licence=licence_of(credentialed=credentialed, simulated=manifest.simulated),
     )
     write_croissant(description, folder)

@@ -83,6 +83,13 @@ def _patients(paths: list[Path]) -> pa.Array:
     return pc.drop_null(pc.unique(pa.chunked_array(found))) if found else pa.array([], pa.string())
 
 
+def crossing_of(folder: Path, manifest: Manifest) -> list[str]:
+    """Pairs of splits that share patients although nothing is wrong: the split was given, or images were split."""
+    tables = [name for name in sorted(manifest.files) if name.startswith("data/")]
+    paths = {split: [folder / name for name in tables if name.startswith(f"data/{split}-")] for split in SPLITS}
+    return _crossing({split: _patients(files) for split, files in paths.items()})
+
+
 def _crossing(patients: dict[str, pa.Array]) -> list[str]:
     """Pairs of splits that share patients; says how many, names none."""
     problems = []

@@ -9,16 +9,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.export.guard import check_file
 from ltml_dataset.export.parquet import writing
 from ltml_dataset.records import Section, Skip
 from ltml_dataset.sources import Source
 from ltml_dataset.text.official_sections import official_name
 from ltml_dataset.text.section_overrides import Overrides
+from ltml_dataset.text.section_rules import section_kind
 from ltml_dataset.text.sections import (
     Policy,
     columns_to_label,
     find_sections,
-    section_kind,
     sections_to_label,
 )
 
@@ -64,6 +65,9 @@ def write_sectioned(
     """
     if chosen is not None and chosen.resolve() == out.resolve():
         raise UserError(f"`{out}` cannot hold both: give --out and --chosen two names.")
+    check_file(out, source.inputs, is_ours=lambda start: start.startswith(b"study,impression,findings"))
+    if chosen is not None:
+        check_file(chosen, [*source.inputs, out], flag="--chosen")
     counts = SectionedCounts()
     paths = [out, *([chosen] if chosen else [])]
     parts = [path.with_name(f".{path.name}.unfinished") for path in paths]

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ltml_dataset.errors import UserError
+from ltml_dataset.errors import UserError, without_cells
 from ltml_dataset.schema import NO_FINDING
 
 BLANK = 2
@@ -111,7 +111,9 @@ def _read_table(path: Path) -> pa.Table:
             return pq.read_table(path)
         return pyarrow.csv.read_csv(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"`{path}` could not be read as a table ({error}); .parquet or .csv was expected.") from error
+        raise UserError(
+            f"`{path}` could not be read as a table ({without_cells(error)}); .parquet or .csv was expected."
+        ) from error
 
 
 def _looks_like_label(table: pa.Table, name: str) -> bool:

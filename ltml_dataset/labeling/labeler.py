@@ -38,7 +38,14 @@ from ltml_dataset.records import Assertion, Mention
 from ltml_dataset.schema import EVIDENCE_SCHEMA, label_schema
 from ltml_dataset.text.section_overrides import Overrides
 from ltml_dataset.text.section_rules import section_rules_digest
-from ltml_dataset.text.sections import POLICIES, Policy, columns_to_label, find_sections, sections_to_label
+from ltml_dataset.text.sections import (
+    POLICIES,
+    Policy,
+    columns_to_label,
+    find_sections,
+    has_words,
+    sections_to_label,
+)
 from ltml_dataset.text.sentences import sentences_of, split_sentences
 from ltml_lexicons.choose import DEFAULT_SET, choose_labels, labels_in_use
 from ltml_lexicons.model import SourceKind
@@ -203,6 +210,18 @@ class Labeler:
         with self._lock:
             return self._labels(batch, self._read(batch, names, with_mentions=False))
 
+    @property
+    def sections(self) -> Policy:
+        """Which sections are read."""
+        return self._policy
+
+    def label_reports(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray]:
+        """As `label_batch`, and which reports had any text to read."""
+        names = self._names_of_texts(batch)
+        with self._lock:
+            read = self._read(batch, names, with_mentions=False)
+            return self._labels(batch, read), pa.array(read.has_text)
+
     def judge_batch(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
         """Labels and evidence of one batch.
 
@@ -292,7 +311,7 @@ class Labeler:
         self, names: tuple[str, ...], texts: Sequence[str | None], report_id: str | None
     ) -> list[tuple[str, str, int, int]]:
         if len(names) > 1:
-            filled = tuple([text is not None and not text.isspace() and text != "" for text in texts])
+            filled = tuple([text is not None and has_words(text) for text in texts])
             key = (names, filled)
             if key not in self._chosen_columns:
                 marked = columns_to_label(names, ["x" if full else None for full in filled], self._policy)
@@ -303,11 +322,10 @@ class Labeler:
         text = texts[0]
         if not text:
             return []
-        if self._policy == "default" and "\n" not in text and "HISTORY" in text and _is_passage(text):
-            return [(text, "body", 0, len(text))]
         parsed = sections_to_label(text, self._policy, report_id=report_id, overrides=self._overrides)
         if not parsed and self._reads_bare_text:
-            parsed = [section for section in find_sections(text, "official") if section.name == "full report"]
+            found = find_sections(text, "official")
+            parsed = [section for section in found if section.name == "full report" and has_words(text)]
         return [(text, section.name, section.start, section.end) for section in parsed]
 
     def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
@@ -353,11 +371,6 @@ class Labeler:
         ]
         schema = pa.schema([pa.field("row", pa.int32(), nullable=False), *EVIDENCE_SCHEMA])
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _is_passage(text: str) -> bool:
-    """Whether a single line is no report but a passage of a note: a past history and nothing that is read otherwise."""
-    return all(section.name in ("preamble", "body", "history") for section in find_sections(text))
 
 
 @contextmanager

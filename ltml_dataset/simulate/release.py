@@ -25,6 +25,7 @@ from ltml_dataset.simulate.findings import LABELS
 from ltml_dataset.simulate.official import GOLD_COLUMNS, gold_rows, official_rows
 from ltml_dataset.simulate.phantoms import draw_images
 from ltml_dataset.simulate.studies import NOT_MENTIONED, Chunk, Plan, make_chunks, plan_release
+from ltml_dataset.sources.base import SIMULATED_MARK
 from ltml_dataset.sources.mimic_tables import OFFICIAL_LABELS
 
 METADATA_COLUMNS = (
@@ -77,6 +78,8 @@ def simulate_release(
     images: int | None = None,
     reports: ReportForm = "zip",
     progress: Callable[[int], None] | None = None,
+    *,
+    force: bool = False,
 ) -> SimulatedRelease:
     """Write a MIMIC-CXR-shaped release whose truth is known.
 
@@ -89,6 +92,7 @@ def simulate_release(
         seed: Seed of everything drawn.
         images: Side of the grey phantoms in pixels, or None for no images.
         reports: One zip as in MIMIC-CXR, or a tree of text files under `files/`.
+        force: Write even into a folder that holds other files; they stay.
         progress: Told how many studies more are written, chunk by chunk.
 
     Raises:
@@ -105,9 +109,12 @@ def simulate_release(
         "images": images,
         "reports": reports,
     }
+    if out.exists() and not out.is_dir():
+        raise UserError(f"`{out}` is a file or a device: give --out a folder, new or empty.")
     part = out / ".simulate-part"
     finished = _find(out, wanted) or _find(part, wanted)
     if finished is None:
+        _refuse_others(out, force=force)
         for name in _top_names(images, reports):
             if (out / name).exists():
                 raise UserError(
@@ -124,6 +131,18 @@ def simulate_release(
     if part.exists():
         part.rmdir()
     return _described(out, finished)
+
+
+def _refuse_others(out: Path, *, force: bool) -> None:
+    """Keep a release out of a folder that holds something else, real data above all."""
+    if force or not out.is_dir() or (out / ".simulate-part").is_dir() or (out / "truth" / "release.json").is_file():
+        return
+    others = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+    if others:
+        raise UserError(
+            f"`{out}` holds `{others[0]}` and no release of ours: give --out a new folder, or add --force to write "
+            "beside what is there."
+        )
 
 
 def _fingerprint() -> str:
@@ -218,6 +237,7 @@ class ReleaseWriter:
             self._zip = self._stack.enter_context(
                 zipfile.ZipFile(root / "mimic-cxr-reports.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=6)
             )
+            self._zip.comment = SIMULATED_MARK
         self._put("cxr-record-list.csv.gz", ["subject_id,study_id,dicom_id,path"])
         self._put("cxr-study-list.csv.gz", ["subject_id,study_id,path"])
         self._put("mimic-cxr-2.0.0-metadata.csv.gz", [",".join(METADATA_COLUMNS)])

@@ -15,6 +15,12 @@ from ltml_dataset.schema import report_schema
 TARGET_BYTES = 64 << 20
 """Text that one partition aims to stay below, so that memory stays bounded whatever the reports' size."""
 
+LARGEST_REPORT = 32 << 20
+"""Bytes of one report, however it comes; what is larger is no report and is named as skipped."""
+
+SIMULATED_MARK = b"SIMULATED by ltml-mimic-cxr: no patient's report"
+"""Comment of the zip archive of a simulated release; beside an unpacked one lies `truth/release.json`."""
+
 DECODED_KEY = b"ltml_not_utf8"
 
 
@@ -56,6 +62,11 @@ class Source(Protocol):
 
     def read(self, partition: Partition) -> tuple[pa.RecordBatch, list[Skip]]:
         """Reports of one partition (`schema.report_schema`), and the inputs that could not be used."""
+
+
+def is_simulated(source: Source) -> bool:
+    """Whether reports are those of a simulated release: nobody's, so that no agreement binds them."""
+    return bool(getattr(source, "simulated", False))
 
 
 def file_stamp(path: Path) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from ltml_dataset.sources.mimic_tree import MimicTreeSource, find_report_root, n
 from ltml_dataset.sources.mimic_zip import MimicZipSource
 from ltml_dataset.sources.openi import OpenISource
 from ltml_dataset.sources.table import TableSource, sniff_delimiter
-from ltml_dataset.sources.table_file import TableFile, first_bytes
+from ltml_dataset.sources.table_file import TableFile, first_bytes, require_file
 
 _EXPECTED = (
     "expected mimic-cxr-reports.zip, a files/p10/... folder, mimic_cxr_sectioned.csv, NLMCXR_reports.tgz or its "
@@ -31,6 +31,7 @@ def open_source(path: Path, *, id_column: str | None = None, text_columns: Seque
     path = Path(path)
     if not path.exists():
         raise UserError(f"`{path}` does not exist; {_EXPECTED}.")
+    require_file(path)
     source = _folder(path) if path.is_dir() else _file(path, id_column, text_columns)
     if (id_column or text_columns) and not isinstance(source, TableSource):
         flag = "--id-column" if id_column else "--text-column"
@@ -74,7 +75,7 @@ def _table_file(path: Path, head: bytes, is_gzip: bool) -> TableFile:
     if b"\x00" in head:
         raise UserError(f"`{path}` is no source of reports; {_EXPECTED}.")
     text = head.decode("utf-8-sig", "replace")
-    if text.lstrip().startswith("{"):
-        return TableFile(path, "jsonl", is_gzip)
+    if text.lstrip()[:1] in ("{", "["):
+        return TableFile(path, "jsonl", is_gzip, is_array=text.lstrip().startswith("["))
     header = text.split("\n", 1)[0]
     return TableFile(path, "csv", is_gzip, sniff_delimiter(header))

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.sources.mimic_tree import MimicTreeSource, find_report_root
+from ltml_dataset.sources.mimic_tree import MimicTreeSource, find_report_root, read_report
 
 _CHUNK = 1 << 20
 
@@ -25,7 +25,11 @@ def hash_input(path: Path) -> tuple[int, str]:
     total = 0
     digest = hashlib.sha256()
     for file in files:
-        size, sha256 = _hash_file(file)
+        try:
+            data = read_report(str(file))
+        except OSError:  # named as skipped when it is read
+            data = b""
+        size, sha256 = len(data), hashlib.sha256(data).hexdigest()
         total += size
         digest.update(f"{file.relative_to(root or path).as_posix()}\0{sha256}\n".encode())
     return total, digest.hexdigest()

@@ -1,16 +1,22 @@
-"""Rows of files with one JSON object a line."""
+"""Rows of JSON files: one object a line, or one array of objects."""
 
+import codecs
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import IO
 
 import pyarrow as pa
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.sources.table_file import BadRow, TableFile, open_bytes
+from ltml_dataset.sources.table_file import BadRow, TableFile, open_bytes, reading
 
 BOM = b"\xef\xbb\xbf"
 _JSON_ROWS = 1024
+_READ = 1 << 20
+_LARGEST_ROW = 256 << 20
+_EXPECTED = "expected JSON lines (one JSON object a line) or one array of objects"
 
 
 def json_names(file: TableFile) -> list[str]:
@@ -19,55 +25,111 @@ def json_names(file: TableFile) -> list[str]:
     Raises:
         UserError: The file does not begin with a JSON object.
     """
-    with closing(open_bytes(file)) as stream:
-        for line in stream:
-            if line.strip():
-                return list(_json_object(file, line))
-    raise UserError(f"`{file.path}` is empty; expected one JSON object a line.")
-
-
-def _json_object(file: TableFile, line: bytes) -> dict[str, object]:
-    try:
-        value = json.loads(line.decode("utf-8-sig", "surrogateescape"))
-    except ValueError as error:
-        raise UserError(f"`{file.path}` does not hold one JSON object a line.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"`{file.path}` does not hold one JSON object a line.")
-    return value
+    for _, value in json_values(file):
+        if isinstance(value, dict):
+            if value and all(isinstance(cell, (list, dict)) for cell in value.values()):
+                raise UserError(
+                    f"`{file.path}` is one JSON object of lists or objects, not a table; {_EXPECTED}, for example the "
+                    f"list under one of its keys."
+                )
+            return [str(name) for name in value]
+        raise UserError(f"`{file.path}` is no table of JSON objects; {_EXPECTED}.")
+    raise UserError(f"`{file.path}` is empty; {_EXPECTED}.")
 
 
 def json_batches(file: TableFile, columns: Sequence[str], bad_rows: list[BadRow]) -> Iterator[pa.RecordBatch]:
-    """The wanted keys as binary; lines that are no objects or hold no plain text there are noted and left out."""
+    """The wanted keys as binary; what is no object or holds no plain text there is noted and left out.
+
+    Raises:
+        UserError: The file is damaged, or an array breaks off.
+    """
     rows: list[list[bytes | None]] = []
-    with closing(open_bytes(file)) as stream:
-        lines = iter(stream)
-        number = 0
-        while True:
-            try:
-                line = next(lines, None)
-            except (OSError, EOFError) as error:
-                raise UserError(f"`{file.path}` is damaged or cut off: {error}.") from error
-            if line is None:
-                break
-            if not line.strip():
-                continue
-            number += 1
-            try:
-                rows.append(_json_row(line.removeprefix(BOM) if number == 1 else line, columns))
-            except ValueError as error:
-                bad_rows.append(BadRow(number, str(error)))
-            if len(rows) >= _JSON_ROWS:
-                yield _json_batch(rows, columns)
-                rows = []
+    for number, value in json_values(file):
+        try:
+            rows.append(_json_row(value, columns))
+        except ValueError as error:
+            bad_rows.append(BadRow(number, str(error)))
+        if len(rows) >= _JSON_ROWS:
+            yield _json_batch(rows, columns)
+            rows = []
     if rows:
         yield _json_batch(rows, columns)
 
 
-def _json_row(line: bytes, columns: Sequence[str]) -> list[bytes | None]:
-    try:
-        value = json.loads(line.decode("utf-8", "surrogateescape"))  # other bytes pass through as they are
-    except ValueError:
-        raise ValueError("is not valid JSON") from None
+def json_values(file: TableFile) -> Iterator[tuple[int, object]]:
+    """Number, from 1, and value of each line or element; a `ValueError` in place of what is no JSON."""
+    with closing(open_bytes(file)) as stream:
+        yield from _elements(file, stream) if file.is_array else _lines(file, stream)
+
+
+def _lines(file: TableFile, stream: IO[bytes]) -> Iterator[tuple[int, object]]:
+    number = 0
+    while True:
+        with reading(file.path):
+            line = stream.readline(_LARGEST_ROW)
+        if not line:
+            return
+        if len(line) == _LARGEST_ROW:
+            raise UserError(f"`{file.path}` has a line of more than {_LARGEST_ROW >> 20} MB; {_EXPECTED}.")
+        if not line.strip():
+            continue
+        number += 1
+        try:  # bytes that are not UTF-8 pass through as they are
+            yield (
+                number,
+                json.loads((line.removeprefix(BOM) if number == 1 else line).decode("utf-8", "surrogateescape")),
+            )
+        except RecursionError:
+            yield number, ValueError("is nested too deeply")
+        except ValueError:
+            yield number, ValueError("is not valid JSON")
+
+
+def _elements(file: TableFile, stream: IO[bytes]) -> Iterator[tuple[int, object]]:
+    """Elements of one array, in memory that does not grow with their number."""
+    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
+    decoder = json.JSONDecoder()
+    text, place, number, needed = "", 0, 0, 0
+    is_first, is_end = True, False
+    while True:
+        if len(text) - place <= needed and not is_end:
+            with reading(file.path):
+                data = stream.read(max(_READ, needed))
+            is_end = not data
+            text, place = text[place:] + decode(data, final=is_end), 0
+        if is_first:
+            place = text.index("[") + 1
+            is_first = False
+        place = _skip(text, place, " \t\r\n" if number == 0 else " \t\r\n,")
+        if place < len(text) and text[place] == "]":
+            return
+        try:
+            value, place = decoder.raw_decode(text, place)
+            if place == len(text) and not is_end:  # a number may go on
+                raise ValueError
+        except RecursionError:
+            raise UserError(f"`{file.path}`: element {number + 1} is nested too deeply.") from None
+        except ValueError:
+            if is_end or len(text) - place > _LARGEST_ROW:
+                raise UserError(
+                    f"`{file.path}` breaks off or is no JSON behind element {number} of its array; {_EXPECTED}."
+                ) from None
+            needed = max(_READ, 2 * (len(text) - place))
+            continue
+        needed = 0
+        number += 1
+        yield number, value
+
+
+def _skip(text: str, place: int, marks: str) -> int:
+    while place < len(text) and text[place] in marks:
+        place += 1
+    return place
+
+
+def _json_row(value: object, columns: Sequence[str]) -> list[bytes | None]:
+    if isinstance(value, ValueError):
+        raise value
     if not isinstance(value, dict):
         raise ValueError("is not a JSON object")
     row: list[bytes | None] = []
@@ -75,7 +137,8 @@ def _json_row(line: bytes, columns: Sequence[str]) -> list[bytes | None]:
         cell = value.get(name)
         if isinstance(cell, (dict, list)):
             raise ValueError(f"holds no plain text in `{name}`")
-        row.append(None if cell is None else _encoded(str(cell)))
+        is_missing = cell is None or (isinstance(cell, float) and math.isnan(cell))
+        row.append(None if is_missing else _encoded(str(cell)))
     return row
 
 

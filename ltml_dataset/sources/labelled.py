@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ltml_dataset.errors import UserError
+from ltml_dataset.errors import UserError, without_cells
 from ltml_dataset.schema import NOT_MENTIONED
+from ltml_dataset.sources.base import decode_column
+from ltml_dataset.sources.csv_rows import csv_batches, csv_names
+from ltml_dataset.sources.json_rows import json_values
 from ltml_dataset.sources.labelled_columns import LabelledColumns, choose_labelled_columns
-from ltml_dataset.sources.table_file import first_bytes
+from ltml_dataset.sources.labelled_long import find_label_column, one_row_per_image
+from ltml_dataset.sources.table import sniff_delimiter, whole_numbers
+from ltml_dataset.sources.table_columns import require_header
+from ltml_dataset.sources.table_file import BadRow, TableFile, first_bytes
 
 _IMAGE_STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\x00", b"MM\x00*", b"RIFF", b"\x00\x00\x00\x0cjP")
 _CHEXPERT_PATH = r"patient(?P<patient>\d+)/study(?P<study>\d+)/"
@@ -38,6 +45,8 @@ class LabelledTable:
         views: (N,) projection; null where the table does not say.
         paths: (N,) path below an image root; null where the table does not say.
         image_column: Column with encoded images, if the file carries them.
+        left_aside: Columns that could be taken for labels too, and were not.
+        notes: Sentences that a user must read.
     """
 
     path: Path
@@ -50,6 +59,8 @@ class LabelledTable:
     views: pa.Array
     paths: pa.Array
     image_column: str | None
+    left_aside: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def images(self) -> Iterator[tuple[int, pa.Array]]:
         """Encoded images (binary) with the row of the first, some hundred at a time.
@@ -76,6 +87,7 @@ def read_labelled(
     path: Path,
     *,
     labels: Sequence[str] | None = None,
+    label_column: str | None = None,
     group: str | None = None,
     id_column: str | None = None,
     image_column: str | None = None,
@@ -85,6 +97,7 @@ def read_labelled(
     Args:
         path: The file.
         labels: Label columns, or one column that lists the labels of a row.
+        label_column: Column with one finding per row, where an image has a row for each of its findings.
         group: Column of what must not cross splits, such as the patient.
         id_column: Column with image ids.
         image_column: Column with encoded images (Parquet only).
@@ -100,11 +113,25 @@ def read_labelled(
         table = table.set_column(table.column_names.index(name), name, column)
     if table.num_rows == 0:
         raise UserError(f"`{path}` has no rows; expected one per image.")
-    named = zip(table.column_names, table.columns, strict=True)
+    notes: list[str] = []
+    finding = None if labels else find_label_column(path, table, label_column, id_column)
+    if finding is not None and image_column is None:
+        n_rows, name = table.num_rows, finding.image_id
+        table = one_row_per_image(table, finding)
+        notes.append(
+            f"{n_rows:,} rows with one finding each became {table.num_rows:,} images by `{name}`; an image has every "
+            f"finding that one of its rows names in `{finding.label}`."
+        )
+        labels, id_column = [finding.label], name
+    elif label_column is not None:
+        raise UserError(f"--label-column `{label_column}` cannot be used with --labels or a table of pixels.")
+    named = list(zip(table.column_names, table.columns, strict=True))
+    can_be_labels = [name for name, column in named if _is_state(column)]
     columns = choose_labelled_columns(
         path,
         table.column_names,
-        [name for name, column in named if _is_state(column)],
+        can_be_labels,
+        words=[name for name in can_be_labels if _says_yes_and_no(table[name])],
         labels=labels,
         group=group,
         image_id=id_column,
@@ -126,7 +153,19 @@ def read_labelled(
         views=_text(table[columns.view]) if columns.view else missing,
         paths=_text(table[columns.path]) if columns.path else missing,
         image_column=image_column,
+        left_aside=columns.left_aside,
+        notes=tuple(notes + _left_aside_note(columns)),
     )
+
+
+def _left_aside_note(columns: LabelledColumns) -> list[str]:
+    """What could be labels too and was left; silent where the user named the labels."""
+    if not columns.left_aside:
+        return []
+    taken = f"`{columns.listed}`" if columns.listed else f"{len(columns.labels)} columns such as `{columns.labels[0]}`"
+    shown = ", ".join(f"`{name}`" for name in columns.left_aside[:10])
+    more = f" and {len(columns.left_aside) - 10:,} more" if len(columns.left_aside) > 10 else ""
+    return [f"Labels were taken from {taken}; {shown}{more} could be labels too and were left: see --labels."]
 
 
 def _dictionaries(table: pa.Table) -> list[tuple[str, pa.ChunkedArray]]:
@@ -143,30 +182,55 @@ def _read(path: Path, image_column: str | None) -> tuple[pa.Table, str | None]:
             return _read_parquet(path, image_column)
         if image_column is not None:
             raise UserError(f"--image-column needs a Parquet table; `{path}` holds text.")
-        if head.lstrip()[:1] == b"{":
-            from pyarrow import json
-
-            with pa.input_stream(path, compression="gzip" if is_gzip else None) as stream:
-                return json.read_json(stream), None
-        return _read_csv(path, head, is_gzip=is_gzip), None
+        start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        if start in (b"{", b"["):
+            return _read_json(TableFile(path, "jsonl", is_gzip, is_array=start == b"[")), None
+        header = head.split(b"\n", 1)[0].decode("utf-8-sig", "replace")
+        return _read_csv(TableFile(path, "csv", is_gzip, sniff_delimiter(header))), None
     except (pa.ArrowInvalid, OSError) as error:
-        what = " ".join(str(error).split())[:160]
+        what = without_cells(error)
         raise UserError(f"`{path}` is not a readable table (.parquet, .csv, .csv.gz or .jsonl): {what}.") from error
 
 
-def _read_csv(path: Path, head: bytes, *, is_gzip: bool) -> pa.Table:
+def _read_csv(file: TableFile) -> pa.Table:
     """Every column as text, so that long numbers and leading zeros of ids survive; blanks are null."""
-    from pyarrow import csv
+    names = csv_names(file)
+    require_header(file.path, names)
+    bad_rows: list[BadRow] = []
+    batches = list(csv_batches(file, names, bad_rows))
+    if bad_rows:
+        more = f" ({len(bad_rows):,} such rows)" if len(bad_rows) > 1 else ""
+        raise UserError(f"`{file.path}`: row {bad_rows[0].number} {bad_rows[0].reason}{more}; mend or remove it.")
+    schema = pa.schema([pa.field(name, pa.string()) for name in names])
+    texts = [pa.record_batch([_blank_to_null(decode_column(c)[0]) for c in batch.columns], names) for batch in batches]
+    return pa.Table.from_batches(texts, schema)
 
-    delimiter = max(",;\t", key=head.split(b"\n", 1)[0].decode("utf-8", "replace").count)
-    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    with pa.input_stream(path, compression="gzip" if is_gzip else None) as stream:
-        names = csv.open_csv(stream, parse_options=parse).schema.names
-    convert = csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=["", "nan", "NaN", "NA"]
-    )
-    with pa.input_stream(path, compression="gzip" if is_gzip else None) as stream:
-        return csv.read_csv(stream, parse_options=parse, convert_options=convert)
+
+_MISSING = pa.array(["", "nan", "NaN", "NA", "null", "None"])
+
+
+def _blank_to_null(column: pa.Array) -> pa.Array:
+    return pc.if_else(pc.is_in(column, value_set=_MISSING), pa.scalar(None, pa.string()), column)
+
+
+def _read_json(file: TableFile) -> pa.Table:
+    """Every key of any object; values keep their kind where a column has one, else become text."""
+    rows: list[dict[str, object]] = []
+    for number, value in json_values(file):
+        if not isinstance(value, dict):
+            raise UserError(f"`{file.path}`: row {number} is no JSON object; mend or remove it.")
+        rows.append(value)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = [_json_column([row.get(name) for row in rows]) for name in names]
+    return pa.Table.from_arrays(columns, [name.encode("utf-8", "replace").decode() for name in names])
+
+
+def _json_column(values: list[object]) -> pa.Array:
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        texts = (None if value is None else str(value).encode("utf-8", "replace").decode() for value in values)
+        return pa.array(list(texts), pa.string())
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
@@ -211,19 +275,38 @@ def _is_state(column: pa.ChunkedArray) -> bool:
     if column.null_count == len(column):
         return False
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return bool(set(_few_words(column)) <= _WORDS.keys())
+        return all(_state_of(word) is not None for word in _few_words(column))
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return bool(pc.all(pc.is_in(column.drop_null(), value_set=pa.array([-1, 0, 1]).cast(kind, safe=False))).as_py())
     return False
 
 
-_WORDS = {"1": 1, "0": 0, "-1": -1, "1.0": 1, "0.0": 0, "-1.0": -1, "true": 1, "false": 0, "True": 1, "False": 0}
+_WORDS = {"true": 1, "false": 0, "yes": 1, "no": 0, "y": 1, "n": 0, "positive": 1, "negative": 0, "uncertain": -1}
+
+
+def _state_of(word: str) -> int | None:
+    """State that a cell means: 1, 0, -1 in any spelling of the number, true, yes and their opposites; None if none."""
+    plain = word.strip().lower()
+    if plain in _WORDS:
+        return _WORDS[plain]
+    try:
+        number = float(plain)
+    except ValueError:
+        return None
+    return int(number) if number in (1, 0, -1) else None
+
+
+def _says_yes_and_no(column: pa.ChunkedArray) -> bool:
+    """Whether a column of states is written in words, as people judge, and not in numbers."""
+    return pa.types.is_string(column.type) and any(word.strip().lower() in _WORDS for word in _few_words(column))
 
 
 def _few_words(column: pa.ChunkedArray) -> list[str]:
     """Distinct words of a text column, nulls aside; of a column with many kinds, only those of its beginning."""
     start: list[str] = pc.unique(column.slice(0, 1000)).drop_null().to_pylist()
-    return start if not set(start) <= _WORDS.keys() else pc.unique(column).drop_null().to_pylist()
+    if any(_state_of(word) is None for word in start):
+        return start
+    return cast("list[str]", pc.unique(column).drop_null().to_pylist())
 
 
 def _states(table: pa.Table, names: Sequence[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int8]]:
@@ -232,7 +315,7 @@ def _states(table: pa.Table, names: Sequence[str]) -> tuple[tuple[str, ...], npt
         column = table[name].combine_chunks()
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             encoded = column.dictionary_encode()
-            numbers = pa.array([_WORDS[word] for word in encoded.dictionary.to_pylist()], pa.int8())
+            numbers = pa.array([_state_of(word) for word in encoded.dictionary.to_pylist()], pa.int8())
             column = numbers.take(encoded.indices)
         states[:, index] = pc.fill_null(column.cast(pa.int8()), NOT_MENTIONED).to_numpy(zero_copy_only=False)
     return tuple(names), states
@@ -264,8 +347,8 @@ def _words_of(text: str) -> list[str]:
 
 def _patients(table: pa.Table, columns: LabelledColumns) -> tuple[pa.Array | None, pa.Array | None]:
     """Patient and study of each row; from the path where CheXpert's own table has nothing else."""
-    patients = table[columns.patient].combine_chunks() if columns.patient else None
-    studies = _text(table[columns.study]) if columns.study else None
+    patients = whole_numbers(_text(table[columns.patient])) if columns.patient else None
+    studies = whole_numbers(_text(table[columns.study])) if columns.study else None
     if patients is None and columns.path is not None:
         parts = pc.extract_regex(_text(table[columns.path]), pattern=_CHEXPERT_PATH)
         if parts.null_count == 0:
@@ -291,5 +374,8 @@ def _image_ids(table: pa.Table, columns: LabelledColumns, studies: pa.Array | No
 
 
 def _text(column: pa.ChunkedArray) -> pa.Array:
-    """A column as text."""
-    return column.combine_chunks().cast(pa.string())
+    """A column as text; whole floats lose their `.0`."""
+    values = column.combine_chunks()
+    if pa.types.is_floating(values.type) and pc.all(pc.equal(values, pc.floor(values))).as_py() is not False:
+        values = values.cast(pa.int64())
+    return values.cast(pa.string())

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.sources.table_columns import require_header
 
 IMAGE_ID_NAMES = ("image_id", "dicom_id", "imageid", "image_index", "image", "filename", "file_name", "path", "row")
 PATIENT_NAMES = ("subject_id", "patient_id", "patientid", "subject", "patient")
@@ -32,6 +33,8 @@ class LabelledColumns:
     """One column per label, in the table's order."""
     listed: str | None
     """Or one column that lists the labels of a row."""
+    left_aside: tuple[str, ...] = ()
+    """Columns that could be labels too, where the user named none."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -45,6 +48,7 @@ def choose_labelled_columns(
     names: Sequence[str],
     states: Iterable[str],
     *,
+    words: Iterable[str] = (),
     labels: Sequence[str] | None = None,
     group: str | None = None,
     image_id: str | None = None,
@@ -59,6 +63,7 @@ def choose_labelled_columns(
         path: The table, for messages.
         names: Its columns in order.
         states: Those that hold only 1, 0, -1, true, false and nulls.
+        words: Those of them that say yes and no: people's judgements, which win over a column that lists labels.
         labels: The user's label columns.
         group: The user's column of what must not cross splits.
         image_id: The user's column of image ids.
@@ -67,9 +72,7 @@ def choose_labelled_columns(
     Raises:
         UserError: A named column is missing, or no labels are found.
     """
-    doubled = sorted({name for name in names if list(names).count(name) > 1})
-    if doubled:
-        raise UserError(f"`{path}` has two columns named `{doubled[0]}`; rename one.")
+    require_header(path, names)
     for name, flag in ((group, "--group"), (image_id, "--id-column")):
         if name is not None:
             _check(path, names, name, flag)
@@ -85,11 +88,21 @@ def choose_labelled_columns(
             )
     can_be_labels = set(states)
     listed = None
+    aside: list[str] = []
     if not chosen:
         no_ids = {_first(found, STUDY_NAMES), _first(found, VIEW_NAMES), *taken}
         chosen = _guess_labels(names, can_be_labels - no_ids)
         listed = _first({key: name for key, name in found.items() if name not in taken}, LIST_NAMES)
-        listed = listed if len(chosen) < 2 and listed not in can_be_labels else None
+        judged = [name for name in names if name in set(words) - no_ids]
+        if judged and not set(judged) <= set(chosen):
+            chosen = judged
+        aside = [name for name in names if name in can_be_labels - no_ids and name not in chosen]
+        aside = [name for name in aside if not _NO_LABEL.search(_plain(name))]
+        if judged or len(chosen) >= 2 or listed in can_be_labels:
+            aside += [listed] if listed is not None and listed not in can_be_labels else []
+            listed = None
+        else:
+            aside += chosen if listed is not None else []
         if not chosen and listed is None:
             raise UserError(f"`{path}` has no columns of 0 and 1 that could be labels; name them with --labels A,B,...")
     elif len(chosen) == 1 and chosen[0] not in can_be_labels:
@@ -108,6 +121,7 @@ def choose_labelled_columns(
         path=_first(rest, PATH_NAMES),
         labels=() if listed else tuple(chosen),
         listed=listed,
+        left_aside=tuple(aside),
     )
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ltml_dataset.errors import UserError
-from ltml_dataset.sources.table_file import first_bytes
+from ltml_dataset.errors import UserError, without_cells
+from ltml_dataset.sources.table_file import first_bytes, reading
 
 OFFICIAL_LABELS = (
     "Atelectasis",
@@ -214,8 +214,9 @@ def read_columns(role: str, path: Path, columns: Sequence[str] | None = None) ->
                 ),
             )
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        message = " ".join(str(error).split())
-        raise UserError(f"`{path}` is not a readable CSV file ({message}); expected `{file.name}`.") from error
+        raise UserError(
+            f"`{path}` is not a readable CSV file ({without_cells(error)}); expected `{file.name}`."
+        ) from error
     return table.rename_columns([_OTHER_NAMES.get(name, name) for name in chosen]).select(wanted)
 
 
@@ -229,8 +230,10 @@ def read_labels(role: str, path: Path) -> pa.Table:
     Raises:
         UserError: A study stands twice or a value is none of these.
     """
-    table = read_columns(role, path)
     path = find_file(role, path)
+    if role == "gold labels":
+        _refuse_automatic(path)
+    table = read_columns(role, path)
     studies = plain_ids(table["study_id"])
     if pc.count_distinct(studies, mode="all").as_py() != len(studies) or studies.null_count:
         raise UserError(f"`{path}` has a study twice or a row without one; expected one row per study.")
@@ -246,6 +249,40 @@ def read_labels(role: str, path: Path) -> pa.Table:
             raise UserError(f"`{path}`: column `{name}` holds something other than 1, 0, -1 and blank.")
         columns.append(numbers.cast(pa.int8()))
     return pa.table(columns, names=["study_id", *OFFICIAL_LABELS])
+
+
+LARGEST_GOLD = 5_000
+"""Studies that people could have labelled by hand; the official set has 687."""
+
+
+def _refuse_automatic(path: Path) -> None:
+    """Refuse an automatic labeler's file in the place of people's labels.
+
+    Raises:
+        UserError: The file has the columns or the size of the automatic ones.
+    """
+    from pyarrow import csv
+
+    _, is_gzip = first_bytes(path)
+    with reading(path), pa.input_stream(str(path), compression="gzip" if is_gzip else None) as stream:
+        names = _header(stream.read(1 << 16))
+    told = (
+        f"--gold takes labels that people decided (`{FILES['gold labels'].name}`); `{path}` "
+        "{reason}: give it with --official-labels."
+    )
+    if {"subject_id", "Lung Opacity"} <= set(names):
+        raise UserError(told.format(reason="has the columns of the automatic labels of MIMIC-CXR-JPG"))
+    column = next((name for name in names if name == "study_id"), None)
+    if column is None:
+        return
+    options = csv.ConvertOptions(include_columns=[column], column_types={column: pa.string()})
+    try:
+        with pa.input_stream(str(path), compression="gzip" if is_gzip else None) as stream:
+            n_rows = csv.read_csv(stream, convert_options=options).num_rows
+    except pa.ArrowInvalid:
+        return  # told by whoever reads the labels
+    if n_rows > LARGEST_GOLD:
+        raise UserError(told.format(reason=f"has {n_rows:,} studies, more than people label by hand"))
 
 
 def plain_ids(ids: pa.ChunkedArray) -> pa.ChunkedArray:

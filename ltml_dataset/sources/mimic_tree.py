@@ -1,7 +1,9 @@
 """MIMIC-CXR reports unpacked to `files/p10/p10xxxxxx/s5xxxxxxx.txt`."""
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -11,12 +13,11 @@ import pyarrow as pa
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.records import Skip
-from ltml_dataset.sources.base import TARGET_BYTES, Partition, make_batch
+from ltml_dataset.sources.base import LARGEST_REPORT, TARGET_BYTES, Partition, make_batch
 
 _GROUP = re.compile(r"p\d\d")
 _SUBJECT = re.compile(r"p(\d{1,9})")
 _REPORT = re.compile(r"s(\d{1,9})\.txt")
-_LARGEST_REPORT = 256 << 20
 
 
 class MimicTreeSource:
@@ -24,7 +25,6 @@ class MimicTreeSource:
 
     kind = "mimic-tree"
     text_columns = ("text",)
-    credentialed = True
 
     def __init__(self, root: Path) -> None:
         """Make the source.
@@ -33,6 +33,12 @@ class MimicTreeSource:
             root: The folder that holds `p10` to `p19` (usually called `files`), see `find_report_root`.
         """
         self._root = root
+        self.simulated = (root.parent / "truth" / "release.json").is_file()
+
+    @property
+    def credentialed(self) -> bool:
+        """True but for a simulated release."""
+        return not self.simulated
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -73,14 +79,13 @@ class MimicTreeSource:
         total = 0
         for subject, study, group in rows:
             try:
-                with open(f"{root}/{group}/p{subject}/s{study}.txt", "rb", buffering=0) as stream:  # noqa: PTH123 - hot
-                    text = stream.read(_LARGEST_REPORT + 1)
+                text = read_report(f"{root}/{group}/p{subject}/s{study}.txt")
             except OSError as error:
                 skips.append(Skip(_name(group, subject, study), f"could not be read: {error.strerror or error}"))
                 continue
             total += len(text)
-            if len(text) > _LARGEST_REPORT or total > 24 * TARGET_BYTES:
-                skips.append(Skip(_name(group, subject, study), f"is larger than {_LARGEST_REPORT >> 20} MB"))
+            if len(text) > LARGEST_REPORT or total > 24 * TARGET_BYTES:
+                skips.append(Skip(_name(group, subject, study), f"is larger than {LARGEST_REPORT >> 20} MB"))
                 total -= len(text)
                 continue
             kept.append((subject, study))
@@ -115,6 +120,19 @@ class MimicTreeSource:
                         yield int(subject[1]), int(report[1]), group
                     elif name.endswith(".txt"):
                         skips.append(Skip(f"files/{place}{name}", "is no s....txt report"))
+
+
+def read_report(path: str) -> bytes:
+    """Bytes of a report's file, at most one more than `LARGEST_REPORT`.
+
+    Raises:
+        OSError: It cannot be read, or is a folder, a pipe or a device, which is not waited for.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb", buffering=0) as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is a folder, a pipe or a device")
+        return stream.read(LARGEST_REPORT + 1)
 
 
 def find_report_root(path: Path) -> Path | None:

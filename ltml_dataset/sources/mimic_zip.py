@@ -13,11 +13,10 @@ import pyarrow as pa
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.records import Skip
-from ltml_dataset.sources.base import TARGET_BYTES, Partition, file_stamp, make_batch
+from ltml_dataset.sources.base import LARGEST_REPORT, SIMULATED_MARK, TARGET_BYTES, Partition, file_stamp, make_batch
 from ltml_dataset.sources.mimic_names import parse_report_names
 from ltml_dataset.sources.zip_directory import ZipMembers, data_starts, read_directory
 
-LARGEST_REPORT = 256 << 20
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x1 | 0x40
 
@@ -40,11 +39,18 @@ class MimicZipSource:
 
     kind = "mimic-zip"
     text_columns = ("text",)
-    credentialed = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stamp = file_stamp(path)
+        with path.open("rb") as stream:
+            stream.seek(max(0, self._stamp[0] - len(SIMULATED_MARK)))
+            self.simulated = stream.read() == SIMULATED_MARK
+
+    @property
+    def credentialed(self) -> bool:
+        """True but for a simulated release."""
+        return not self.simulated
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -87,7 +93,7 @@ class MimicZipSource:
         """Reports of one partition; those that are damaged are named instead."""
         members = cast("_Members", partition.payload)
         data = _mapped(self._path, self._stamp)
-        starts = data_starts(data, members.offset)
+        starts, names = data_starts(data, members.offset)
         ends = starts + members.packed
         starts[(ends > len(data)) | (members.packed < 0) | (members.size < 0)] = -1
         texts: list[bytes] = []
@@ -100,11 +106,18 @@ class MimicZipSource:
                 members.size.tolist(),
                 members.crc.tolist(),
                 members.method.tolist(),
+                names.tolist(),
+                members.subjects.tolist(),
+                members.studies.tolist(),
                 strict=True,
             )
-            for row, (start, end, size, crc, method) in enumerate(rows):
+            for row, (start, end, size, crc, method, name_end, subject, study) in enumerate(rows):
                 if start < 0:
                     bad[row] = "its place in the archive is damaged"
+                    continue
+                tail = b"/p%d/s%d.txt" % (subject, study)
+                if view[name_end - len(tail) : name_end] != tail:
+                    bad[row] = "another name stands at its place in the archive: one of the two is damaged"
                     continue
                 try:
                     if method == _STORED:

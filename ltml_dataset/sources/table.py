@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.records import Skip
-from ltml_dataset.sources.base import TARGET_BYTES, Partition, decode_column, file_stamp, make_batch
-from ltml_dataset.sources.csv_rows import check_csv
+from ltml_dataset.sources.base import LARGEST_REPORT, TARGET_BYTES, Partition, decode_column, file_stamp, make_batch
 from ltml_dataset.sources.table_columns import TableColumns, choose_columns, is_mimic_sectioned
 from ltml_dataset.sources.table_file import BadRow, TableFile
 from ltml_dataset.sources.table_rows import RowReader, column_names, iterate_batches, unpacked_size
@@ -109,16 +108,24 @@ class TableSource:
             name: _as_text(rows[column], self._file.path, column)
             for name, column in zip(self.text_columns, self._columns.texts, strict=True)
         }
+        skips = list(partition.skips)
+        too_long = _too_long(texts)
+        if len(too_long):
+            skips += [
+                Skip(f"{self._file.path.name}, `{report_id}`", f"holds a text of more than {LARGEST_REPORT >> 20} MB")
+                for report_id in report_ids.take(pa.array(too_long)).to_pylist()
+            ]
+            keep = pa.array(np.setdiff1d(np.arange(n_rows), too_long))
+            report_ids, subjects, studies = (column.take(keep) for column in (report_ids, subjects, studies))
+            texts = {name: column.take(keep) for name, column in texts.items()}
         batch = make_batch(report_ids, subjects.cast(self._id_type), studies.cast(self._id_type), texts)
-        return batch, list(partition.skips)
+        return batch, skips
 
     def _scan(self) -> None:
         if self._is_scanned:
             return
         bad_rows: list[BadRow] = []
-        if self._file.format == "csv":
-            self._file = check_csv(self._file, self._columns.id_names)
-        checks = _IdChecks()
+        checks = _IdChecks(is_mimic=self._is_mimic)
         hashes: list[npt.NDArray[np.uint64]] = []
         missing: list[int] = []
         # which JSON lines are usable depends on the text columns too
@@ -178,23 +185,29 @@ class TableSource:
 
 
 class _IdChecks:
-    """Whether all subject and study ids are integers that fit, as those of MIMIC-CXR are."""
+    """Of which type subject and study ids are: integers in MIMIC-CXR's own table, text in all others.
 
-    def __init__(self) -> None:
+    The type hangs on the kind of source and not on what a file happens to hold, so that the tables of one's own train
+    and test sets can be joined.
+    """
+
+    def __init__(self, *, is_mimic: bool) -> None:
+        self._is_mimic = is_mimic
         self._are_integers = True
         self._are_study_names = True
+        self._are_plain = True
 
     def see(self, reports: pa.Array, studies: pa.Array | None, subjects: pa.Array | None) -> None:
         if subjects is not None:
             self._are_integers = self._are_integers and _fit_int32(subjects, _INTEGER, 0)
         ids = reports if studies is None else studies
         self._are_study_names = self._are_study_names and _fit_int32(ids, _STUDY_NAME, 1)
-        self._are_plain = getattr(self, "_are_plain", True) and _fit_int32(ids, _INTEGER, 0)
+        self._are_plain = self._are_plain and _fit_int32(ids, _INTEGER, 0)
 
     def decide(self) -> tuple[pa.DataType, bool]:
         """Type of subject and study ids, and whether the study's leading `s` must go."""
-        is_int = self._are_integers and (self._are_study_names or getattr(self, "_are_plain", True))
-        return (pa.int32(), self._are_study_names) if is_int else (pa.string(), False)
+        is_int = self._is_mimic and self._are_integers and (self._are_study_names or self._are_plain)
+        return (pa.int32() if is_int else pa.string()), self._are_study_names
 
 
 def _fit_int32(ids: pa.Array, pattern: str, skip: int) -> bool:
@@ -217,8 +230,18 @@ def _as_ids(values: pa.Array) -> pa.Array:
         if pc.all(pc.equal(values, whole)).as_py() is not False:
             values = values.cast(pa.int64())
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
-        return decode_column(values)[0]
-    return values.cast(pa.string())
+        values = decode_column(values)[0]
+    return whole_numbers(values.cast(pa.string()))
+
+
+def whole_numbers(ids: pa.Array) -> pa.Array:
+    """Ids as text without the `.0` that spreadsheets and data frames put behind whole numbers.
+
+    Example:
+        >>> whole_numbers(pa.array(["80271828.0", "s1.0", None])).to_pylist()
+        ['80271828', 's1.0', None]
+    """
+    return pc.replace_substring_regex(ids, r"^(\d+)\.0+$", r"\1")
 
 
 def _as_text(values: pa.Array, path: Path, column: str) -> pa.Array:
@@ -232,6 +255,15 @@ def _as_text(values: pa.Array, path: Path, column: str) -> pa.Array:
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return values.cast(pa.string())
     raise UserError(f"Column `{column}` of `{path}` holds {kind}, not text; name another with --text-column.")
+
+
+def _too_long(texts: dict[str, pa.Array]) -> npt.NDArray[np.int64]:
+    """Rows with a text that is too long to be a report."""
+    rows = [
+        np.flatnonzero(pc.greater(pc.fill_null(pc.binary_length(column), 0), LARGEST_REPORT).to_numpy(False))
+        for column in texts.values()
+    ]
+    return np.unique(np.concatenate(rows))
 
 
 def _hash_ids(ids: pa.Array) -> npt.NDArray[np.uint64]:

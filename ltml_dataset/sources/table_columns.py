@@ -1,5 +1,6 @@
 """Which columns of a table hold the id, the text, the patient and the study."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ SECTION_NAMES = ("comparison", "indication", "history", "technique", "findings",
 SUBJECT_NAMES = ("subject_id", "patient_id", "subject", "patient")
 STUDY_NAMES = ("study_id", "study")
 
+_LONGEST_NAME = 60
 MIMIC_SECTIONED = ("impression", "findings", "last_paragraph", "comparison")
 """Text columns of `mimic_cxr_sectioned.csv`, whose first column is `study`."""
 
@@ -56,9 +58,7 @@ def choose_columns(
     Raises:
         UserError: A named column is missing or doubled, or no usual name is there.
     """
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise UserError(f"`{path}` has two columns named `{doubled[0]}`; rename one.")
+    require_header(path, names)
     found = {name.lower(): name for name in reversed(names)}
     report = _named(path, names, id_column, "--id-column") if id_column else _first(found, ID_NAMES)
     if report is None:
@@ -81,6 +81,32 @@ def choose_columns(
     return TableColumns(report, texts, _first(found, SUBJECT_NAMES), None if study == report else study)
 
 
+def require_header(path: Path, names: Sequence[str]) -> None:
+    """Refuse a table whose first line is a report and no header, and doubled names; quotes no text of a report.
+
+    Raises:
+        UserError: See above.
+    """
+    if any(_is_text(name) for name in names):
+        raise UserError(
+            f"`{path}` has no header line: its first line holds text where column names were expected; put a line such "
+            "as `report_id,text` on top."
+        )
+    doubled = sorted(name for name, count in Counter(names).items() if count > 1)
+    if doubled:
+        shown = f"columns named `{doubled[0]}`" if _is_plain(doubled[0]) else "columns of the same name"
+        raise UserError(f"`{path}` has two {shown}; rename one (or is its header line missing?).")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a column's name is a sentence, so that the table must lack its header."""
+    return len(name) > _LONGEST_NAME or "\n" in name or (" " in name.strip() and name.rstrip()[-1:] in ".?!")
+
+
+def _is_plain(name: str) -> bool:
+    return name.replace("_", "").replace("-", "").replace(".", "").isalnum() and name[:1].isalpha()
+
+
 def is_mimic_sectioned(names: Sequence[str]) -> bool:
     """The columns are those of `mimic_cxr_sectioned.csv`."""
     return len(names) > 0 and names[0] == "study" and set(MIMIC_SECTIONED) == set(names[1:])
@@ -97,5 +123,9 @@ def _named(path: Path, names: Sequence[str], name: str, flag: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:12])
-    return f"Its columns: {shown}{' ...' if len(names) > 12 else ''}."
+    plain = [name for name in names if _is_plain(name)]
+    shown = ", ".join(f"`{name}`" for name in plain[:12])
+    rest = len(names) - min(len(plain), 12)
+    if not shown:
+        return "Its columns have no plain names; is its header line missing?"
+    return f"Its columns: {shown}{f' and {rest:,} more' if rest else ''}."

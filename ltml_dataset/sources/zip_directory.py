@@ -61,21 +61,22 @@ def read_directory(path: Path) -> ZipMembers:
         raise UserError(f"`{path}` could not be read: {error}.") from error
 
 
-def data_starts(data: mmap.mmap, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where the members' packed bytes start.
+def data_starts(data: mmap.mmap, offsets: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where the members' packed bytes start, and where their names end.
 
     Args:
         data: The archive.
         offsets: (M,) of the local headers.
 
     Returns:
-        (M,) places, -1 where no local header stands.
+        (M,) places, -1 where no local header stands; (M,) places behind the names in the local headers.
     """
     inside = (offsets >= 0) & (offsets + _LOCAL.itemsize <= len(data))
     view = np.frombuffer(data, np.uint8)
     headers = view[np.where(inside, offsets, 0)[:, None] + np.arange(_LOCAL.itemsize)].view(_LOCAL)[:, 0]
-    starts = offsets + _LOCAL.itemsize + headers["n_name"].astype(np.int64) + headers["n_extra"]
-    return np.where(inside & (headers["magic"] == _LOCAL_MAGIC), starts, -1)
+    names = offsets + _LOCAL.itemsize + headers["n_name"].astype(np.int64)
+    starts = np.where(inside & (headers["magic"] == _LOCAL_MAGIC), names + headers["n_extra"], -1)
+    return starts, names
 
 
 def _cut_off(path: Path) -> UserError:

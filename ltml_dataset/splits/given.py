@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from ltml_dataset.errors import UserError
+from ltml_dataset.errors import UserError, without_cells
+from ltml_dataset.sources.table_file import require_file
 
 OFFICIAL_NAMES = {"train": "train", "validate": "validation", "validation": "validation", "test": "test"}
 """MIMIC-CXR-JPG writes `validate`; everywhere else it is `validation`."""
@@ -42,12 +43,45 @@ class GivenSplit:
         return told
 
 
+def crossing_patients(patients: npt.NDArray[np.int64], codes: npt.NDArray[np.int8]) -> tuple[int, int, int]:
+    """How far a given split lets patients cross.
+
+    Args:
+        patients: (n,) number of each image's patient.
+        codes: (n,) 0 train, 1 validation, 2 test.
+
+    Returns:
+        Patients that are in more than one split, all patients, and test images whose patient is elsewhere too.
+    """
+    n_patients = int(patients.max(initial=-1)) + 1
+    stands = np.zeros((n_patients, 3), bool)
+    stands[patients, codes] = True
+    crosses = stands.sum(axis=1) > 1
+    in_test = codes == 2
+    return int(crosses.sum()), int(stands.any(axis=1).sum()), int(crosses[patients[in_test]].sum())
+
+
+def crossing_note(patients: npt.NDArray[np.int64], codes: npt.NDArray[np.int8]) -> str:
+    """One sentence on the patients of a split that others gave."""
+    n_crossing, n_patients, n_test_rows = crossing_patients(patients, codes)
+    if not n_crossing:
+        return f"No patient is in two splits of the given ones ({n_patients:,} patients)."
+    n_test = max(1, int((codes == 2).sum()))
+    who = "patient is" if n_crossing == 1 else "patients are"
+    return (
+        f"Warning: {n_crossing:,} {who} in more than one split of the {n_patients:,}, because the split was given: "
+        f"{n_test_rows:,} images ({n_test_rows / n_test:.1%}) of test are of patients who are in train or validation "
+        "too."
+    )
+
+
 def read_ids(path: Path) -> list[str]:
     """Ids of a text file, one a line, gzipped or not; blank lines are passed over.
 
     Raises:
         UserError: The file cannot be read as text, holds no id, or lists one twice.
     """
+    require_file(path)
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
@@ -104,7 +138,9 @@ def official_splits(
         with pa.input_stream(path, compression="gzip" if _is_gzip(path) else None) as stream:
             table = csv.read_csv(stream, convert_options=convert)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"`{path}` could not be read as the split file of MIMIC-CXR-JPG: {error}.") from error
+        raise UserError(
+            f"`{path}` could not be read as the split file of MIMIC-CXR-JPG ({without_cells(error)})."
+        ) from error
     absent = [name for name in (key, "split") if name not in table.column_names]
     if absent:
         raise UserError(

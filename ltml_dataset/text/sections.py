@@ -16,25 +16,28 @@ from typing import Literal
 from ltml_dataset.records import Section
 from ltml_dataset.text.official_sections import choose_official_sections, find_official_sections, strip_section
 from ltml_dataset.text.section_overrides import Overrides
-from ltml_dataset.text.section_rules import Use, any_of, default_rules
+from ltml_dataset.text.section_rules import default_rules, is_missing, section_kind, section_use, title_key
+from ltml_dataset.text.sentences import split_sentences
+from ltml_dataset.text.titles import Title, find_titles, is_small
 
 Policy = Literal["default", "official", "all"]
 POLICIES: tuple[Policy, ...] = ("default", "official", "all")
 
-_BARE = (
-    r"[ \t]*(?:(?P<rule>_{10,}|-{10,}|={10,})|(?P<final>FINAL REPORT|FINAL ADDENDUM)"
-    r"|(?P<title>ADDENDUM|WET READ|(?:FINDINGS|IMPRESSIONS?|CONCLUSIONS?|INDICATION|TECHNIQUE|COMPARISON|HISTORY"
-    r"|CLINICAL HISTORY|EXAMINATION)(?=[ \t]*(?:\r?\n|$)))\b(?!:))"
-)
-_BARE_FIRST_TITLE = re.compile(_BARE)
-_BARE_TITLE = re.compile(r"\n" + _BARE)
 _BLANK_LINE = re.compile(r"\n[ \t]*\r?\n")
-_LAST_CAPITALS = re.compile(r"(?:^|(?<=[\s.;:,!?)\]_]))[A-Z][A-Z ()/&-]*$")
-_LONGEST_TITLE = 60
-_LONGEST_LINE = 400
-_CACHE_LIMIT = 20_000
+_WORD_CHARACTER = re.compile(r"[^\W_]")
+_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
+_LONGEST_MISSING = 40
 _MAIN_TEXT = ("findings", "body", "impression")
-_NEXT_TO_MAIN_TEXT = ("recommendations", "notification", "addendum", "comment", "wet read", "impression", "findings")
+_NEXT_TO_MAIN_TEXT = (
+    "recommendations",
+    "notification",
+    "administration",
+    "addendum",
+    "comment",
+    "wet read",
+    "impression",
+    "findings",
+)
 
 
 def find_sections(text: str, policy: Policy = "default") -> list[Section]:
@@ -73,7 +76,7 @@ def choose_sections(sections: Sequence[Section], policy: Policy = "default") -> 
 def sections_to_label(
     text: str, policy: Policy = "default", *, report_id: str | None = None, overrides: Overrides | None = None
 ) -> list[Section]:
-    """The sections of one report that are read for labels.
+    """The sections of one report that are read for labels; none of them is without words (`has_words`).
 
     Args:
         text: The report as it was read.
@@ -93,11 +96,13 @@ def sections_to_label(
         spans = _default_spans(text)
         for use in ("label", "preliminary"):
             found = [strip_section(text, *span) for span in spans if section_use(span[0]) == use]
-            filled = [s for s in found if s.end > s.start]
+            filled = [s for s in found if has_words(text[s.start : s.end])]
             if filled:
                 return filled
         return []
-    return choose_sections(find_sections(text, policy), policy)
+    if not has_words(text):
+        return []
+    return [s for s in choose_sections(find_sections(text, policy), policy) if has_words(text[s.start : s.end])]
 
 
 def columns_to_label(
@@ -107,14 +112,14 @@ def columns_to_label(
 
     Args:
         columns: Column names; unknown names count as body text.
-        values: Texts of one row, null or empty where missing.
+        values: Texts of one row; null, blank or `missing` words where there is none.
         policy: See the module.
 
     Returns:
         Pairs of column position and section; offsets count within the column.
     """
     sections = [
-        strip_section(value, name, 0, len(value)) if value else Section(name, 0, 0)
+        strip_section(value, name, 0, len(value)) if value and has_words(value) else Section(name, 0, 0)
         for name, value in zip(columns, values, strict=True)
     ]
     filled = [s for s in sections if s.end > s.start]
@@ -122,148 +127,111 @@ def columns_to_label(
     return [(columns.index(s.name), s) for s in chosen]
 
 
-@cache
-def section_use(name: str) -> Use:
-    """Whether text of a section is read for labels; unknown names are body text, so they are."""
-    kind = section_kind(name)
-    known = default_rules().sections.get(kind)
-    return known.use if known else "label"
+def has_words(text: str) -> bool:
+    """Whether a text says anything: not blank, not signs alone, not what stands for a missing text (`missing`).
+
+    Example:
+        >>> [has_words(text) for text in ("No edema.", "N/A", "___", "nan", " . ")]
+        [True, False, False, False, False]
+    """
+    if _WORD_CHARACTER.search(text) is None:
+        return False
+    return len(text) > _LONGEST_MISSING or not is_missing(text)
 
 
-@cache
-def section_kind(name: str) -> str:
-    """Section that the default rules see behind a title or a column name, the name itself if unknown."""
-    rules = default_rules()
-    title = " ".join(name.lower().split())
-    for form in (title, title.replace("_", " ")):
-        if form in rules.sections:
-            return form
-        if form in _aliases():
-            return _aliases()[form]
-        if form in rules.parts:
-            return "findings"
-    spaced = title.replace("_", " ")
-    for word in rules.contains:
-        if word in spaced:
-            return "recommendations" if word == "recommendation" else word
-    return "findings" if _title_words().search(spaced) else title
+def why_not_read(columns: Sequence[str], values: Sequence[str | None], policy: Policy = "default") -> str:
+    """Why nothing of a report is read: it has no text, or its text is in sections that are not read.
 
+    Args:
+        columns: Columns of text; one holds whole reports, several are sections of their name.
+        values: Their texts.
+        policy: See the module.
+    """
+    filled = [(name, value) for name, value in zip(columns, values, strict=True) if value and has_words(value)]
+    names: list[str] = []
+    if len(columns) > 1:
+        names = [section_kind(name) for name, _ in filled]
+    elif filled:
+        text = filled[0][1]
+        names = [s.name for s in find_sections(text, policy) if has_words(text[s.start : s.end])]
+    if not names:
+        return "has no text"
+    return f"its text is in sections that are not read ({', '.join(sorted(set(names)))})"
 
-@cache
-def _aliases() -> dict[str, str]:
-    return default_rules().aliases()
-
-
-@cache
-def _title_words() -> re.Pattern[str]:
-    return any_of(default_rules().titles)
-
-
-# What stands before a colon, to (offset of the title in it, section, is a part of findings, is a known title).
-_Title = tuple[int, str, bool, bool] | None
-_seen: dict[str, _Title] = {}
-
-_Mark = tuple[int, int, str, bool, bool]
-"""A title: its start, start of the text behind, section, is a part of findings, is a known title."""
 
 _Span = tuple[str, int, int]
 """A section: name, start, end."""
 
 
-def _read_title(line: str) -> _Title:
-    """The title that ends `line`, a line's text up to a colon; None if it holds none."""
-    title = _read_new_title(line) if line and line[-1] not in "0123456789.,;" else None
-    if len(line) <= _LONGEST_TITLE:
-        if len(_seen) >= _CACHE_LIMIT:
-            _seen.clear()
-        _seen[line] = title
-    return title
-
-
-def _read_new_title(line: str) -> _Title:
-    words = line.strip()
-    start = len(line) - len(line.lstrip())
-    if words and words[0].isupper() and len(words) <= _LONGEST_TITLE:
-        name = " ".join(words.lower().split())
-        if name in _aliases():
-            return start, _aliases()[name], False, True
-        if name in default_rules().parts:
-            return start, "findings", True, True
-        letters = sum(c.isalpha() for c in words)
-        if words.isupper() and letters >= 3 and not any(c.isdigit() for c in words) and words[-1] not in ".,":
-            inline = _inline_title(line)
-            if inline is not None and inline[0] > start and ":" in line:
-                return inline
-            kind = section_kind(name)
-            return start, kind, False, kind in default_rules().sections
-    return _inline_title(line)
-
-
-def _inline_title(line: str) -> _Title:
-    found = _LAST_CAPITALS.search(line)
-    if found is None:
-        return None
-    words = found.group().rstrip()
-    inline = default_rules().inline
-    place = found.start()
-    while words:
-        name = " ".join(words.lower().split())
-        if name in inline:
-            return place, _aliases()[name], False, True
-        space = words.find(" ")
-        if space < 0:
-            return None
-        rest = words[space:].lstrip()
-        place += len(words) - len(rest)
-        words = rest
-    return None
-
-
 def _default_spans(text: str) -> list[_Span]:
     """Sections as (name, start, end) with the white space around them."""
-    marks = _find_titles(text)
-    if not marks:
+    titles = find_titles(text)
+    if not titles:
         return [("body", 0, len(text))]
-    spans: list[_Span] = [("preamble", 0, marks[0][0])] if marks[0][0] else []
+    spans: list[_Span] = [("preamble", 0, titles[0].start)] if titles[0].start else []
     is_read = has_title = False
-    last = len(marks) - 1
-    for i, (start, content, kind, is_part, is_known) in enumerate(marks):
-        end = marks[i + 1][0] if i < last else len(text)
-        # a titled part of the section it stands in, or words in capitals that open no section
-        if spans and (
-            ((is_part or not is_known) and is_read) or (not is_known and not _follows_blank_line(text, start))
-        ):
-            name, opened, _ = spans[-1]
-            spans[-1] = (name, opened, end)
+    before = "preamble"  # the section that a line of a form interrupts
+    last = len(titles) - 1
+    for i, title in enumerate(titles):
+        start, content, kind = title.start, title.content, title.section
+        end = titles[i + 1].start if i < last else len(text)
+        if not title.is_known or title.is_part:  # its own words belong to the text
+            content = start
+            # a titled part of the section it stands in, or words in capitals that open no section
+            if spans and (
+                (is_read or (title.is_part and spans[-1][0] == "preamble"))
+                or (not title.is_known and not _follows_blank_line(text, start))
+            ):
+                name, opened, _ = spans[-1]
+                if name == "administration":
+                    spans.append(("preamble", start, end))
+                else:
+                    spans[-1] = (name, opened, end)
+                continue
+        if kind == "administration":
+            has_title = True
+            _append_form_line(spans, text, title, end, before)
             continue
         spans.append((kind, content, end))
+        before = kind
         is_read = section_use(kind) == "label"
         has_title = has_title or kind != "preamble"
     if not has_title:
         return [("body", start, end) for _, start, end in spans]
-    return _with_untitled_body(text, spans)
+    return _with_last_resort(text, _with_untitled_body(text, spans))
 
 
-def _find_titles(text: str) -> list[_Mark]:
-    """Titles in reading order."""
-    marks: list[_Mark] = []
-    seen = _seen
-    place = text.find(":")
-    while place >= 0:
-        line_start = text.rfind("\n", 0, place) + 1
-        if place - line_start > _LONGEST_LINE:
-            line_start = place - _LONGEST_TITLE
-        line = text[line_start:place]
-        title = seen[line] if line in seen else _read_title(line)
-        if title is not None:
-            marks.append((line_start + title[0], place + 1, title[1], title[2], title[3]))
-        place = text.find(":", place + 1)
-    bare = [
-        (m.start(), m.end(), _aliases()[m["title"].lower()] if m["title"] else "preamble", False, True)
-        for m in (_BARE_FIRST_TITLE.match(text), *_BARE_TITLE.finditer(text))
-        if m
-    ]
-    return sorted([*marks, *bare]) if bare else marks
+def _append_form_line(spans: list[_Span], text: str, title: Title, end: int, before: str) -> None:
+    """A line of a form's head; what follows it goes on with what was read before, or is untitled text."""
+    stop = _end_of_value(text, title, end)
+    spans.append(("administration", title.content, stop))
+    if text[stop:end].strip():
+        spans.append((before if section_use(before) == "label" else "preamble", stop, end))
+
+
+def _end_of_value(text: str, title: Title, end: int) -> int:
+    value = _values().get(title_key(text[title.start : title.content].rstrip(" \t:")))
+    match = value.match(text, title.content, end) if value else None
+    if match is not None:
+        return match.end() + text.startswith((".", ",", ";"), match.end(), end)
+    content = title.content
+    if not text[content:end].partition("\n")[0].strip():  # the value stands on the next line
+        newline = text.find("\n", content, end)
+        content = newline + 1 if newline >= 0 else content
+    newline = text.find("\n", content, end)
+    if newline >= 0:
+        return newline
+    if "\n" in text:
+        return end
+    sentence = next(iter(split_sentences(text, content, end)), None)
+    return sentence[1] if sentence else end
+
+
+@cache
+def _values() -> dict[str, re.Pattern[str]]:
+    return {
+        name: re.compile(rf"[\s*_:-]*(?:{pattern})", re.IGNORECASE) for name, pattern in default_rules().values.items()
+    }
 
 
 def _follows_blank_line(text: str, start: int) -> bool:
@@ -289,8 +257,91 @@ def _with_untitled_body(text: str, spans: list[_Span]) -> list[_Span]:
     kind, start, end = spans[before]
     first = start + len(text[start:end]) - len(text[start:end].lstrip())
     if kind == "preamble":
-        return [*spans[:before], ("body", start, end), *spans[before + 1 :]]
+        opened = next((i for i in reversed(range(before)) if spans[i][0] not in ("preamble", "administration")), -1)
+        is_body = [opened < i < behind and each == "preamble" for i, (each, _, _) in enumerate(spans)]
+        if name != "body" and not any(_says_something(text[a:b]) for i, (_, a, b) in enumerate(spans) if is_body[i]):
+            return spans
+        return [("body" if is_body[i] else each, a, b) for i, (each, a, b) in enumerate(spans)]
     blank = _BLANK_LINE.search(text, first, end)
-    if blank is None or not text[blank.end() : end].strip():
+    begin = blank.end() if blank is not None else _where_text_begins(text, kind, first, end)
+    if begin is None or not text[begin:end].strip():
         return spans
-    return [*spans[:before], (kind, start, blank.start()), (name, blank.end(), end), *spans[before + 1 :]]
+    stop = blank.start() if blank is not None else begin
+    return [*spans[:before], (kind, start, stop), (name, begin, end), *spans[before + 1 :]]
+
+
+def _where_text_begins(text: str, kind: str, start: int, end: int) -> int | None:
+    """Where findings begin that no title and no blank line sets apart from the section before them."""
+    begin = _first_telling_line(text, start, end)
+    if begin is not None:
+        return begin
+    known = default_rules().sections.get(kind)
+    extent = known.extent if known else "rest"
+    sentences = split_sentences(text, start, end)
+    if len(sentences) < 2:
+        return None
+    if extent == "first" or (extent == "none" and _only_compares(text[slice(*sentences[0])])):
+        return sentences[0][1]
+    if "\n" in text[start:end]:
+        return None
+    # line breaks were lost: sentences stand for lines
+    return next((a for a, b in sentences[1:] if (text[a].isupper() or is_small(text)) and _tells(text[a:b])), None)
+
+
+def _first_telling_line(text: str, start: int, end: int) -> int | None:
+    newline = text.find("\n", start, end)
+    while newline >= 0:
+        following = text.find("\n", newline + 1, end)
+        line = text[newline + 1 : following if following >= 0 else end].lstrip()
+        if (line[:1].isupper() or is_small(text)) and _tells(line):
+            return newline + 1
+        newline = following
+    return None
+
+
+def _tells(words: str) -> bool:
+    return _telling().search(words.lower()) is not None
+
+
+@cache
+def _telling() -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, default_rules().telling))})\b")
+
+
+def _only_compares(sentence: str) -> bool:
+    rules = default_rules()
+    return all(
+        word in rules.comparing or word in rules.naming or not word.isalpha()
+        for word in _WORD.findall(sentence.lower())
+    )
+
+
+def _with_last_resort(text: str, spans: list[_Span]) -> list[_Span]:
+    """Where nothing would be read: sentences before all titles, and what follows an examination's first sentence."""
+    if any(section_use(name) != "never" and text[start:end].strip() for name, start, end in spans):
+        return spans
+    found: list[_Span] = []
+    for name, start, end in spans:
+        if name == "preamble" and _says_something(text[start:end]):
+            found.append(("body", start, end))
+            continue
+        begin = _where_text_begins(text, name, start, end) if name != "administration" else None
+        if begin is None:
+            found.append((name, start, end))
+        else:
+            found += [(name, start, begin), ("body", begin, end)]
+    return found
+
+
+def _says_something(text: str) -> bool:
+    """Whether text before all titles holds a sentence, and not only a letterhead or the name of an examination."""
+    rules = default_rules()
+    for start, end in split_sentences(text):
+        sentence = text[start:end]
+        words = [word.lower() for word in _WORD.findall(sentence)]
+        rest = [word for word in words if word not in rules.naming and word not in rules.comparing]
+        if rules.letterhead.isdisjoint(words) and (
+            len(rest) > 2 or (rest and len(words) > 1 and sentence[-1] in ".!?")
+        ):
+            return True
+    return False

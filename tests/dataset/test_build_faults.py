@@ -78,15 +78,15 @@ def test_a_killed_build_leaves_nothing_half_done_and_a_repeat_call_completes_it(
     """Killed before a rename in every stage: first and later shards, tables, card, moving into place, manifest."""
     whole = run_child(["build", str(reports), "--out", str(tmp_path / "whole"), "--workers", "1"])
     n_renames = int(whole.stderr.split("renames ")[1])
-    assert n_renames > 2 * N_SHARDS + 2 * N_TABLES
-    stages = [8, 2 * N_SHARDS + 1, 2 * N_SHARDS + N_TABLES, n_renames - N_TABLES, n_renames]
+    assert n_renames > 3 * N_SHARDS + 2 * N_TABLES
+    stages = [8, 3 * N_SHARDS + 1, 3 * N_SHARDS + N_TABLES, n_renames - N_TABLES, n_renames]
     for kill_at in stages:
         out = tmp_path / str(kill_at)
         arguments = ["build", str(reports), "--out", str(out), "--workers", "1"]
         assert run_child(arguments, kill_at=kill_at).returncode == -9
         assert not (out / "manifest.json").exists()
-        labelled = {path: path.stat().st_mtime_ns for path in (out / ".cache").rglob("[0-9]*.labels.arrow")}
-        assert len(labelled) == min((kill_at - 1) // 2, N_SHARDS)
+        labelled = {path: path.stat().st_mtime_ns for path in (out / ".cache").rglob("[0-9]*.sha256.json")}
+        assert len(labelled) == min((kill_at - 1) // 3, N_SHARDS)
         assert main(arguments) == 0
         assert {path: path.stat().st_mtime_ns for path in labelled} == labelled
         assert folder_bytes(out) == folder_bytes(tmp_path / "whole")

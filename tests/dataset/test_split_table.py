@@ -207,7 +207,8 @@ def test_given_ids(tmp_path: Path) -> None:
     config = TableConfig(split=SplitConfig(ids=(tmp_path / "val.txt", tmp_path / "test.txt")))
     manifest = split_table(tmp_path / "t.parquet", tmp_path / "out", config).manifest
     assert {name: size.rows for name, size in manifest.splits.items()} == {"train": 37, "validation": 1, "test": 2}
-    assert manifest.notes == ["Listed ids that match no image: 1 of validation."]
+    assert manifest.notes[0] == "Listed ids that match no image: 1 of validation."
+    assert manifest.notes[1].startswith("Warning: 1 patient is in more than one split of the 20, because")
     assert [file.role for file in manifest.inputs] == ["table", "split.ids", "split.ids"]
 
 

@@ -9,11 +9,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ltml_dataset.export.card import LabelNote, cell, label_notes
 from ltml_dataset.export.card_yaml import dataset_yaml
-from ltml_dataset.export.configs import count_pairs, read_configs
+from ltml_dataset.export.configs import FOLDERS, count_pairs, read_configs
 from ltml_dataset.export.figures import conditional_probabilities
 from ltml_dataset.export.manifest import LexiconStamp, Manifest, SplitCounts, group_labels
 from ltml_dataset.export.parquet import SplitWriter
@@ -109,21 +110,29 @@ def test_the_card_loads_with_the_schema_of_the_files(folder: Path, tmp_path: Pat
     assert images["test"].features["labels"].feature.names == list(NAMES)
 
 
+def test_every_config_can_be_filtered_while_it_loads(folder: Path, tmp_path: Path) -> None:
+    import datasets
+
+    for config, column in (("images", "study_id"), ("studies", "study_id"), ("mentions", "status")):
+        if config not in [each.name for each in read_configs(folder)]:
+            continue
+        files = sorted((folder / FOLDERS[config]).glob("train-*.parquet"))
+        values = pq.read_table(files[0])[column].to_pylist()
+        value = next(each for each in values if each is not None)
+        loaded = datasets.load_dataset(
+            str(folder), config, filters=[(column, "==", value)], split="train", cache_dir=str(tmp_path / config)
+        )
+        assert loaded.num_rows == sum(pq.read_table(file)[column].to_pylist().count(value) for file in files)
+
+
 def test_the_yaml_is_what_the_hub_library_writes(folder: Path) -> None:
-    from datasets import DatasetInfo, Features, SplitDict, SplitInfo
+    from datasets import DatasetInfo, Features
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCard, DatasetCardData
 
     infos = {}
     for config in read_configs(folder):
-        splits = {name: SplitInfo(name, num_bytes=s.n_bytes, num_examples=s.rows) for name, s in config.splits.items()}
-        infos[config.name] = DatasetInfo(
-            features=Features.from_dict(config.features),
-            config_name=config.name,
-            splits=SplitDict(splits),
-            download_size=sum(split.download_bytes for split in config.splits.values()),
-            dataset_size=sum(split.n_bytes for split in config.splits.values()),
-        )
+        infos[config.name] = DatasetInfo(features=Features.from_dict(config.features), config_name=config.name)
     data = DatasetCardData()
     DatasetInfosDict(infos).to_dataset_card_data(data)
     ours = DatasetCard.load(folder / "README.md").data.to_dict()["dataset_info"]

@@ -74,7 +74,7 @@ def test_several_text_columns_keep_their_names(tmp_path: Path) -> None:
     assert source.text_columns == ("impression", "findings")
     batch, _ = source.read(source.partitions()[0])
     assert batch.to_pylist() == [
-        {"report_id": "7", "subject_id": None, "study_id": 7, "impression": "Normal.", "findings": "Clear."}
+        {"report_id": "7", "subject_id": None, "study_id": "7", "impression": "Normal.", "findings": "Clear."}
     ]
 
 

@@ -156,14 +156,14 @@ def test_ids_of_many_kinds(tmp_path: Path) -> None:
     }
     pq.write_table(pa.table(columns), path)
     rows, _ = read_all(path)
-    assert rows[0] == {"report_id": "50", "subject_id": 7, "study_id": 50, "text": "x"}
+    assert rows[0] == {"report_id": "50", "subject_id": "7", "study_id": "50", "text": "x"}
     path = tmp_path / "names.csv"
     path.write_text("report_id,patient,text\ns90000001,p1,x\ns90000002,p2,y\n")
     rows, _ = read_all(path)
-    assert rows[0] == {"report_id": "s90000001", "subject_id": "p1", "study_id": "s90000001", "text": "x"}
+    assert rows[0] == {"report_id": "s90000001", "subject_id": "p1", "study_id": "90000001", "text": "x"}
     path.write_text("report_id,patient,text\ns90000001,1,x\ns90000002,2,y\n")
     rows, _ = read_all(path)
-    assert rows[1] == {"report_id": "s90000002", "subject_id": 2, "study_id": 90000002, "text": "y"}
+    assert rows[1] == {"report_id": "s90000002", "subject_id": "2", "study_id": "90000002", "text": "y"}
     path.write_text("report_id,text\n01,x\n02,y\n")
     assert read_all(path)[0][0]["study_id"] == "01"
     path.write_text("report_id,text\n1,x\n3000000000,y\n")

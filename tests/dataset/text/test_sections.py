@@ -102,9 +102,9 @@ def test_titled_parts_and_unlisted_titles() -> None:
         ("impression", "Normal.\n Reviewed with: nobody"),
     ]
     assert labelled("\n INDICATION: Cough.\n MEDS: Aspirin.\n \n BEDSIDE FILM: Effusion.\n") == [
-        ("bedside film", "Effusion.")
+        ("bedside film", "BEDSIDE FILM: Effusion.")
     ]
-    assert labelled("\n COMPARISON: None.\n LUNGS: Clear.\n") == [("findings", "Clear.")]
+    assert labelled("\n COMPARISON: None.\n LUNGS: Clear.\n") == [("findings", "LUNGS: Clear.")]
 
 
 def test_columns_are_sections_of_their_name() -> None:
@@ -115,4 +115,4 @@ def test_columns_are_sections_of_their_name() -> None:
         (4, "remark", 0, 13),
     ]
     assert [i for i, _ in columns_to_label(columns, values, "official")] == [2]
-    assert [i for i, _ in columns_to_label(columns, values, "all")] == [0, 1, 2, 4]
+    assert [i for i, _ in columns_to_label(columns, values, "all")] == [1, 2, 4]
