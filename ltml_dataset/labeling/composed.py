@@ -1,6 +1,15 @@
 """Composed findings: a site with what is said of it, read from the structure of the sentence."""
 
-from ltml_dataset.labeling.compiled import CueEntry, NEGATIVE, POSITIVE, UNCERTAIN, CompiledLexicon, Role, RuleEntry, Word
+from ltml_dataset.labeling.compiled import (
+    CueEntry,
+    NEGATIVE,
+    POSITIVE,
+    UNCERTAIN,
+    CompiledLexicon,
+    Role,
+    RuleEntry,
+    Word,
+)
 from ltml_dataset.labeling.matcher import Hit, Modifier, find_modifiers
 from ltml_dataset.labeling.structure import (
     AND,
