@@ -50,6 +50,9 @@ def _decisions(review: Review) -> list[Sequence[object]]:
     for judgement in review.log.judgements():
         if not judgement.is_done or judgement.study not in review.folder.row_of:
             continue
+        # An adjudicator starts from what readers agree on; the machine's states are those of the data set.
+        is_reading = judgement.role != "adjudicator"
+        machine = judgement.machine if is_reading else review.folder.machine(judgement.study)
         for label in review.folder.labels:
             rows.append(
                 (
@@ -57,7 +60,7 @@ def _decisions(review: Review) -> list[Sequence[object]]:
                     judgement.reader,
                     judgement.role,
                     label,
-                    WORDS[judgement.machine.get(label)],  # type: ignore[index]  # codes of `State`
+                    WORDS[machine.get(label)],  # type: ignore[index]  # codes of `State`
                     WORDS[judgement.state_of(label)],
                     judgement.basis_of(label) or "",
                     round(judgement.seconds, 1),
