@@ -25,7 +25,8 @@ State = Literal["ok", "missing", "problem"]
 
 EXTRAS = {
     "benchmark": ("torch", "train and score models"),
-    "review": ("nicegui", "verify labels on a page"),
+    "review": ("starlette", "verify labels on a page"),
+    "dicom": ("pydicom", "show DICOM images on that page"),
     "ray": ("ray", "label on a cluster with Ray"),
     "spark": ("pyspark", "label on a cluster with Spark"),
     "spacy": ("spacy", "use the labeler inside spaCy"),

@@ -1,7 +1,7 @@
 """Studies to images: which images make rows, in which view, and where their files are."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -151,3 +151,40 @@ def list_images(
         n_other_view=int(has_report.sum()) - len(chosen),
         n_studies_without_image=len(study_ids) - len(np.unique(studies[chosen])),
     )
+
+
+def image_root_of(folder: Path, example: str) -> Path:
+    """The folder that `image_path` counts from: `folder`, or its parent where `files/` itself was given.
+
+    Args:
+        folder: What the user gave as image root.
+        example: One `image_path` of the data set.
+
+    Raises:
+        UserError: The image is in neither.
+    """
+    for root in (folder, folder.resolve().parent):
+        if (root / example).exists():
+            return root
+    raise UserError(
+        f"`{folder / example}` was not found: give as image root the folder that holds `{Path(example).parts[0]}/`."
+    )
+
+
+OTHER_FORMATS = (".jpg", ".png", ".dcm")
+"""MIMIC-CXR has the same tree of DICOM files that MIMIC-CXR-JPG has of JPEG files."""
+
+
+def find_image(folder: Path, image_path: str) -> Path | None:
+    """The file of an image below an image root, whatever its format; None where there is none.
+
+    Args:
+        folder: The image root, or the `files/` in it.
+        image_path: As the data set names it; one that leads out of the root is never followed.
+    """
+    path = PurePosixPath(image_path)
+    if path.is_absolute() or ".." in path.parts:
+        return None
+    names = [path, *(path.with_suffix(suffix) for suffix in OTHER_FORMATS if path.name and suffix != path.suffix)]
+    roots = (folder, folder.resolve().parent) if path.parts[:1] == (folder.resolve().name,) else (folder,)
+    return next((file for root in roots for name in names if (file := root / name).is_file()), None)

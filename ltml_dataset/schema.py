@@ -14,9 +14,10 @@ HAS_TEXT = "has_text"
 
 SPLITS = ("train", "validation", "test")
 
-LABEL_SOURCES = ("machine", "official", "gold", "reader", "readers", "adjudicated")
-"""Who decided a label: our labeler, the official file, the radiologist's file, one reader of a review, readers who
-agree, an adjudicator. Persons come last (`FIRST_PERSON`)."""
+LABEL_SOURCES = ("machine", "official", "gold", "reader", "readers", "adjudicated", "report")
+"""Who decided a label: our labeler, the official file, the radiologist's file, one reader of a review who looked at it,
+readers who agree, an adjudicator; `report`: nobody looked at it by itself, but a reader confirmed the whole report.
+Persons come last (`FIRST_PERSON`)."""
 
 FIRST_PERSON = LABEL_SOURCES.index("gold")
 """Sources from here on are persons: their labels are verified."""

@@ -2,7 +2,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${LTML_VENV:-$root/.venv}
-everything='.[benchmark,timm,tensorboard,review,ray,spark,spacy,dev]'
+everything='.[benchmark,timm,tensorboard,review,dicom,ray,spark,spacy,dev]'
 
 say() { printf '%s\n' "$*" >&2; }
 

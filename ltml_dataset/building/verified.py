@@ -31,10 +31,10 @@ def decisions_file(review: Path) -> Path:
 
 
 def apply_review(studies: Studies, review: Path) -> Reviewed:
-    """Replace the machine's labels of every study that readers have finished.
+    """Replace the machine's labels of finished studies by what readers certified.
 
-    A label on which readers differ and nobody adjudicated keeps the machine's state and source. A study that
-    is not in this data set is counted in a note.
+    A label that nobody certified (`Judgement.basis_of`), or on which readers differ and nobody adjudicated, keeps
+    the machine's state and source. A study that is not in this data set is counted in a note.
 
     Args:
         studies: All studies.
@@ -57,7 +57,9 @@ def apply_review(studies: Studies, review: Path) -> Reviewed:
             continue
         seen["studies"] += 1
         seen["open"] += len(verdict.open_labels)
-        is_labelled[row] = True
+        seen["whole"] += verdict.is_whole
+        seen["hasty"] += verdict.is_hasty
+        is_labelled[row] |= bool(verdict.states)
         for column, name in enumerate(names):
             if name not in verdict.states:
                 continue
@@ -66,8 +68,15 @@ def apply_review(studies: Studies, review: Path) -> Reviewed:
             seen["changed"] += int(states[row, column] != code)
             states[row, column] = code
             if column < sources.shape[1]:
+                seen["report" if verdict.sources[name] == "report" else "looked at"] += 1
                 sources[row, column] = LABEL_SOURCES.index(verdict.sources[name])
-    notes = [f"Readers verified {seen['studies']:,} studies and changed {seen['changed']:,} labels in them."]
+    notes = [
+        f"Readers verified {seen['studies']:,} studies and changed {seen['changed']:,} labels in them. They looked at "
+        f"{seen['looked at']:,} labels; {seen['report']:,} more are verified as part of the {seen['whole']:,} reports "
+        "that were confirmed whole; all others of these studies are the machine's."
+    ]
+    if seen["hasty"]:
+        notes.append(f"{seen['hasty']:,} studies were finished faster than they can be read.")
     if seen["open"]:
         notes.append(f"Readers differ on {seen['open']:,} labels that nobody adjudicated: they are the machine's.")
     if seen["unknown"]:

@@ -1,9 +1,13 @@
 """The `review` command: verify labels by hand on a local page."""
 
+from json import dumps as to_json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from ltml_dataset.review.session import Review
 
 Split = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 
@@ -19,13 +23,15 @@ def review(
     *,
     review: Path | None = None,
     reports: Path | None = None,
-    images: Path | None = None,
+    images: Annotated[Path | None, Parameter(name=("--images", "--image-root"))] = None,
     split: Split = ("test",),
     negatives: int = 50,
     seed: int = 0,
     port: int | None = None,
     no_browser: Annotated[bool, Parameter(negative="")] = False,
     summary: Annotated[bool, Parameter(negative="")] = False,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    export_csv: Annotated[bool, Parameter(negative="")] = False,
     export_label_studio: Annotated[bool, Parameter(negative="")] = False,
     import_label_studio: Path | None = None,
 ) -> None:
@@ -42,7 +48,8 @@ def review(
     reports
         The reports the data set was built from; by default where they were at that time.
     images
-        Image root; without it no images are shown.
+        Image root, the folder that holds `files/` (JPEG, PNG, or DICOM with the extra `dicom`); without it no images
+        are shown.
     split
         Splits under review.
     negatives
@@ -54,13 +61,20 @@ def review(
     no_browser
         Only print the address.
     summary
-        Print progress, sampling plan, agreement and machine quality, and stop.
+        Print progress, agreement, machine quality, wrong phrases and sampling plan, and stop.
+    json
+        Print the summary as JSON on stdout, and stop.
+    export_csv
+        Write decisions, kappas, readers compared, adjudications and wrong phrases as CSV into the review folder, and
+        stop.
     export_label_studio
         Write the queue as Label Studio tasks into the review folder, and stop.
     import_label_studio
         Take the annotations of a Label Studio export (JSON) into the review folder, and stop.
     """
-    from ltml_dataset.review.session import import_annotations, open_review, print_summary, write_tasks
+    from ltml_dataset.errors import UserError
+    from ltml_dataset.review.session import import_annotations, open_review, write_tasks
+    from ltml_dataset.review.summary import summary_record
 
     session = open_review(
         directory, review, reports=reports, image_root=images, splits=split, negatives=negatives, seed=seed
@@ -70,11 +84,16 @@ def review(
     elif export_label_studio:
         for path in write_tasks(session):
             print(path)
-    elif summary:
-        print_summary(session)
-    else:
-        from ltml_dataset.errors import UserError
+    elif export_csv:
+        from ltml_dataset.review.spreadsheets import write_spreadsheets
 
+        for path in write_spreadsheets(session):
+            print(path)
+    elif json:
+        print(to_json(summary_record(session), indent=1))
+    elif summary:
+        _print_summary(session)
+    else:
         try:
             from ltml_dataset.review.server import serve
         except ModuleNotFoundError as error:
@@ -82,3 +101,24 @@ def review(
                 f"the review page needs {error.name}, which is not installed: pip install 'ltml-mimic-cxr[review]'."
             ) from None
         serve(session, port=port, open_browser=not no_browser)
+
+
+def _print_summary(review: "Review") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ltml_dataset.review.summary import summary_notes, summary_tables
+
+    console = Console(markup=False)
+    for table in summary_tables(review, with_sentences=False):
+        if not table.rows:
+            console.print(f"{table.title}: nothing yet.")
+            continue
+        shown = Table(title=table.title, title_justify="left")
+        for name in table.rows[0]:
+            shown.add_column(name, justify="left" if name in table.words else "right")
+        for row in table.rows:
+            shown.add_row(*row.values())
+        console.print(shown)
+    for note in summary_notes(review):
+        console.print(note)

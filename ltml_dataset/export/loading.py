@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import read_manifest
 from ltml_dataset.export.parquet import label_names_of
+from ltml_dataset.images import image_root_of
 from ltml_dataset.schema import SPLITS
 
 if TYPE_CHECKING:
@@ -80,12 +81,7 @@ def attach_images(dataset: "Dataset", image_root: Path | str) -> "Dataset":
         )
     root = Path(image_root)
     if len(paths):
-        first = paths[0].as_py()
-        root = root.parent if not (root / first).exists() and (root.parent / first).exists() else root
-        if not (root / first).exists():
-            raise UserError(
-                f"`{root / first}` was not found: give as image root the folder that holds `{Path(first).parts[0]}/`."
-            )
+        root = image_root_of(root, paths[0].as_py())
     full = [f"{root}/{path}" for path in paths.to_pylist()]
     return dataset.add_column("image", full).cast_column("image", Image())
 

@@ -9,6 +9,9 @@ import numpy.typing as npt
 DRAWS = 4_000
 """Posterior draws behind an interval: its ends move by about 0.2 percentage points between seeds."""
 
+KAPPA_DRAWS = 1_000
+"""Bootstrap samples behind the interval of a kappa."""
+
 
 def cohen_kappa(first: Sequence[object], second: Sequence[object]) -> float:
     """Cohen's kappa of two readers over the same items.
@@ -25,14 +28,66 @@ def cohen_kappa(first: Sequence[object], second: Sequence[object]) -> float:
     """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} items from the first reader, {len(second)} from the second")
-    if not first:
-        return float("nan")
     categories = {category: index for index, category in enumerate(dict.fromkeys([*first, *second]))}
-    table = np.zeros((len(categories), len(categories)))
-    np.add.at(table, ([categories[c] for c in first], [categories[c] for c in second]), 1)
-    table /= len(first)
-    observed, expected = float(np.trace(table)), float(table.sum(0) @ table.sum(1))
-    return (observed - expected) / (1 - expected) if expected < 1 else float("nan")
+    table = np.zeros((1, len(categories), len(categories)))
+    np.add.at(table[0], ([categories[c] for c in first], [categories[c] for c in second]), 1)
+    return float(_kappas(table)[0])
+
+
+def _kappas(tables: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(B,) kappas of (B, K, K) tables; NaN where kappa is not defined."""
+    totals = tables.sum((1, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = tables / totals[:, None, None]
+        observed = np.trace(shares, axis1=1, axis2=2)
+        expected = (shares.sum(1) * shares.sum(2)).sum(1)
+        kappas = (observed - expected) / (1 - expected)
+    return np.where((totals > 0) & (expected < 1), kappas, np.nan)
+
+
+def kappa_estimates(
+    first: npt.NDArray[np.int8], second: npt.NDArray[np.int8], seed: int = 0
+) -> tuple["Estimate", list["Estimate"]]:
+    """Cohen's kappa over all labels together, and of each label, with 95 % intervals.
+
+    Args:
+        first: (N, C) states -1, 0 or 1 that the first reader gave N studies.
+        second: (N, C) states of the second reader.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The pooled kappa and C kappas. Intervals are percentiles of a bootstrap over studies, because the labels of one
+        study are not independent. Where no two states differ a bootstrap sees no doubt: the lower end is then the
+        kappa at the largest share of differences, 1 - 0.025^(1/N), that N agreements leave possible. NaN where kappa
+        is not defined (one category throughout).
+    """
+    n_studies, n_labels = first.shape
+    cells = (first + 1) * 3 + (second + 1)
+    counted = np.eye(9)[cells]  # (N, C, 9)
+    tables = counted.sum(0)
+    random = np.random.default_rng(seed)
+    weights = random.multinomial(n_studies, np.full(n_studies, 1 / n_studies), KAPPA_DRAWS) if n_studies else None
+    pooled_draws = np.zeros((KAPPA_DRAWS, 9))
+    rows = []
+    for label in range(n_labels):
+        draws = np.zeros((KAPPA_DRAWS, 9)) if weights is None else weights @ counted[:, label]
+        pooled_draws += draws
+        rows.append(_kappa_estimate(tables[label], draws, n_studies))
+    return _kappa_estimate(tables.sum(0), pooled_draws, n_studies), rows
+
+
+def _kappa_estimate(table: npt.NDArray[np.float64], draws: npt.NDArray[np.float64], n_studies: int) -> "Estimate":
+    square = table.reshape(1, 3, 3)
+    value = float(_kappas(square)[0])
+    if np.isnan(value):
+        return Estimate(value, value, value)
+    if value == 1.0:
+        shares = square[0].sum(1) / square.sum()
+        differing = 1 - 0.025 ** (1 / n_studies)
+        return Estimate(1.0, max(-1.0, float(1 - differing / (1 - (shares**2).sum()))), 1.0)
+    kappas = _kappas(draws.reshape(-1, 3, 3))
+    low, high = np.nanquantile(kappas, [0.025, 0.975])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
 
 
 def fleiss_kappa(counts: npt.ArrayLike) -> float:
@@ -74,11 +129,19 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A share with a 95 % interval; NaN where nothing was judged."""
+    """A share with a 95 % interval; NaN where nothing was judged.
+
+    What was counted whole (a census) is known: it has no interval, and `low` and `high` are NaN.
+    """
 
     value: float
     low: float
     high: float
+
+    @property
+    def is_census(self) -> bool:
+        """Whether the value was counted, not estimated."""
+        return self.value == self.value and self.low != self.low
 
 
 def machine_quality(
@@ -89,7 +152,8 @@ def machine_quality(
     precision = share of present among machine positives. Recall weights each stratum by its size:
     recall = P x_P / (P x_P + U x_U + N x_N), with x the share of present in the stratum. Shares have
     Jeffreys posteriors Beta(present + 1/2, judged - present + 1/2), drawn independently; a stratum judged
-    whole is known, not estimated, and an unjudged stratum with studies in it leaves recall undefined.
+    whole is known, not estimated, and an unjudged stratum with studies in it leaves recall undefined. Where all
+    strata were judged whole the result is a census, without interval.
 
     Returns:
         Precision and recall.
@@ -99,14 +163,17 @@ def machine_quality(
     draws = [_present_draws(stratum, random) for stratum in (positives, uncertain, negatives)]
     if draws[0] is None or not positives.population:
         return undefined, undefined
-    precision = _estimate(_present_point(positives) / positives.population, draws[0] / positives.population)
+    known = [stratum.judged >= stratum.population for stratum in (positives, uncertain, negatives)]
+    precision = _estimate(
+        _present_point(positives) / positives.population, draws[0] / positives.population, is_census=known[0]
+    )
     if draws[1] is None or draws[2] is None:
         return precision, undefined
     found, all_present = _present_point(positives), sum(map(_present_point, (positives, uncertain, negatives)))
     total = draws[0] + draws[1] + draws[2]
     if not all_present or not total.all():
         return precision, undefined
-    return precision, _estimate(found / all_present, draws[0] / total)
+    return precision, _estimate(found / all_present, draws[0] / total, is_census=all(known))
 
 
 def _present_point(stratum: Stratum) -> float:
@@ -121,7 +188,9 @@ def _present_draws(stratum: Stratum, random: np.random.Generator) -> npt.NDArray
     return stratum.population * random.beta(stratum.present + 0.5, stratum.judged - stratum.present + 0.5, DRAWS)
 
 
-def _estimate(value: float, draws: npt.NDArray[np.float64]) -> Estimate:
+def _estimate(value: float, draws: npt.NDArray[np.float64], *, is_census: bool) -> Estimate:
+    if is_census:
+        return Estimate(value, float("nan"), float("nan"))
     low, high = np.quantile(draws, [0.025, 0.975])
     return Estimate(value, min(value, float(low)), max(value, float(high)))
 

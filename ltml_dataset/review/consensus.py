@@ -3,34 +3,46 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from ltml_dataset.review.agreement import Estimate, cohen_kappa, fleiss_kappa, machine_quality
-from ltml_dataset.review.decisions import Judgement, State
+from ltml_dataset.review.agreement import Estimate, fleiss_kappa, kappa_estimates, machine_quality
+from ltml_dataset.review.decisions import Judgement
+from ltml_dataset.review.events import State
 from ltml_dataset.review.queue import Queue, judged_sample, strata_of
 
-LabelSource = Literal["adjudicated", "readers", "reader"]
-"""Who decided: an adjudicator, two or more readers who agree, or the one reader there is."""
+LabelSource = Literal["adjudicated", "readers", "reader", "report"]
+"""Who decided: an adjudicator, two or more readers who agree, one reader; `report` where a reader did not look at the
+label by itself but confirmed the whole report."""
 
 
 @dataclass(slots=True)
 class Verdict:
-    """Final labels of one study. `open_labels` are those on which readers differ and nobody adjudicated."""
+    """Final labels of one study: those that somebody certified (`Judgement.basis_of`).
+
+    `open_labels` are those on which readers differ and nobody adjudicated. A label in neither `states` nor
+    `open_labels` was certified by nobody and stays the machine's.
+    """
 
     states: dict[str, State] = field(default_factory=dict)
     sources: dict[str, LabelSource] = field(default_factory=dict)
     open_labels: list[str] = field(default_factory=list)
+    is_whole: bool = False
+    """Whether somebody confirmed the whole report."""
+    is_hasty: bool = False
+    """Whether somebody finished it faster than it can be read."""
 
 
 def resolve(judgements: Iterable[Judgement], labels: Sequence[str]) -> dict[str, Verdict]:
     """Final labels of every study that at least one reader has finished.
 
-    An adjudicator's state wins (the latest, if several). Otherwise readers who agree decide, where "absent" and
-    "not mentioned" count as agreement on absence and the more explicit "absent" is kept. A label on which they
-    differ stays open.
+    An adjudicator's certified state wins (the latest, if several). Otherwise readers who agree decide, where "absent"
+    and "not mentioned" count as agreement on absence and the more explicit "absent" is kept, and at least one of them
+    must have certified the label. A label on which they differ stays open, even where only one of them certified it:
+    the other read the same report and left the label as it was.
     """
     by_study: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in judgements:
@@ -40,19 +52,24 @@ def resolve(judgements: Iterable[Judgement], labels: Sequence[str]) -> dict[str,
 
 
 def _verdict(done: Sequence[Judgement], labels: Sequence[str]) -> Verdict:
-    verdict = Verdict()
-    adjudicated = [judgement for judgement in done if judgement.role == "adjudicator"]
+    verdict = Verdict(is_whole=any(j.whole for j in done), is_hasty=any(j.hasty for j in done))
+    adjudicators = sorted((j for j in done if j.role == "adjudicator"), key=lambda j: j.time, reverse=True)
     readers = [judgement for judgement in done if judgement.role != "adjudicator"]
     for label in labels:
-        if adjudicated:
-            verdict.states[label], verdict.sources[label] = adjudicated[-1].state_of(label), "adjudicated"
+        judge = next((judge for judge in adjudicators if judge.basis_of(label)), None)
+        if judge is not None:
+            verdict.states[label], verdict.sources[label] = judge.state_of(label), "adjudicated"
             continue
         states = [reader.state_of(label) for reader in readers]
         if len({state or 0 for state in states}) > 1:
             verdict.open_labels.append(label)
             continue
+        bases = [basis for reader in readers if (basis := reader.basis_of(label))]
+        if not bases:
+            continue
+        looked_at = sum(basis != "report" for basis in bases)
         verdict.states[label] = next((state for state in states if state is not None), None)
-        verdict.sources[label] = "readers" if len(readers) > 1 else "reader"
+        verdict.sources[label] = "report" if not looked_at else "readers" if looked_at > 1 else "reader"
     return verdict
 
 
@@ -68,11 +85,25 @@ class LabelQuality:
 
     label: str
     judged: int
-    kappa: float
-    fleiss: float
     double_read: int
+    kappa: Estimate
+    fleiss: float
     precision: Estimate
     recall: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class PairAgreement:
+    """Two readers, over the studies that both have finished and all labels."""
+
+    first: str
+    second: str
+    studies: int
+    differing: int
+    """Labels on which they differ."""
+    agreement: float
+    """Share of labels on which they agree."""
+    kappa: Estimate
 
 
 def label_quality(
@@ -82,10 +113,13 @@ def label_quality(
     row_of: Mapping[str, int],
     queue: Queue,
 ) -> list[LabelQuality]:
-    """Agreement and machine quality per label.
+    """Agreement and machine quality per label, after a first row `all labels` for the agreement.
 
     Cohen's kappa compares each study's first and second reader; Fleiss' kappa takes all readers. Categories are
-    present, uncertain and absent (negated or not mentioned).
+    present, uncertain and absent (negated or not mentioned), over every study that was read twice: a label that a
+    reader left alone counts as they left it. Precision and recall count certified labels only; of the random sample
+    only studies whose whole report was confirmed, because a finding that only its discoverer certifies would make
+    the machine look worse than it is.
 
     Args:
         judgements: All judgements of the review folder.
@@ -94,37 +128,90 @@ def label_quality(
         row_of: Row of each study id.
         queue: The queue under review, for its random sample.
     """
+    judgements = [judgement for judgement in judgements if judgement.study in row_of]
     verdicts = resolve(judgements, labels)
-    skipped = {row_of[j.study] for j in judgements if j.is_skipped and j.study in row_of}
-    readings: dict[str, list[Judgement]] = defaultdict(list)
-    for judgement in judgements:
-        if judgement.is_done and judgement.role != "adjudicator" and judgement.study in row_of:
-            readings[judgement.study].append(judgement)
+    closed = {row_of[j.study] for j in judgements if j.is_skipped or j.is_done}
+    whole = {row_of[study] for study, verdict in verdicts.items() if verdict.is_whole}
+    readings = _readings(judgements)
     pairs = [(done[0], done[1]) for done in readings.values() if len(done) > 1]
+    overall, kappas = kappa_estimates(
+        _states([first for first, _ in pairs], labels), _states([second for _, second in pairs], labels)
+    )
+    all_counts = []
     rows = []
     for column, label in enumerate(labels):
         judged = {
-            row_of[study]: verdict.states[label]
-            for study, verdict in verdicts.items()
-            if study in row_of and label in verdict.states
+            row_of[study]: verdict.states[label] for study, verdict in verdicts.items() if label in verdict.states
         }
-        sample = judged_sample(queue.sample, judged, skipped)
+        is_open = {row_of[study] for study, verdict in verdicts.items() if label in verdict.open_labels}
+        sample = judged_sample(queue.sample, whole.intersection(judged), closed - whole - is_open)
         precision, recall = machine_quality(*strata_of(states[:, column], judged, sample))
         counts = [_counts([j.state_of(label) for j in done]) for done in readings.values()]
+        all_counts += counts
         rows.append(
             LabelQuality(
                 label=label,
                 judged=len(judged),
-                kappa=cohen_kappa(
-                    [a.state_of(label) or 0 for a, _ in pairs], [b.state_of(label) or 0 for _, b in pairs]
-                ),
-                fleiss=fleiss_kappa(np.array(counts).reshape(-1, 3)),
                 double_read=len(pairs),
+                kappa=kappas[column],
+                fleiss=fleiss_kappa(np.array(counts).reshape(-1, 3)),
                 precision=precision,
                 recall=recall,
             )
         )
+    unknown = Estimate(float("nan"), float("nan"), float("nan"))
+    everything = LabelQuality(
+        label=ALL_LABELS,
+        judged=sum(row.judged for row in rows),
+        double_read=len(pairs),
+        kappa=overall,
+        fleiss=fleiss_kappa(np.array(all_counts).reshape(-1, 3)),
+        precision=unknown,
+        recall=unknown,
+    )
+    return [everything, *rows]
+
+
+ALL_LABELS = "all labels"
+"""Name of the row that pools the agreement over labels."""
+
+
+def reader_agreement(judgements: Iterable[Judgement], labels: Sequence[str]) -> list[PairAgreement]:
+    """Every two readers who have finished a study in common, by name."""
+    shared: dict[tuple[str, str], list[tuple[Judgement, Judgement]]] = defaultdict(list)
+    for done in _readings(judgements).values():
+        for first, second in combinations(sorted(done, key=lambda j: j.reader), 2):
+            shared[(first.reader, second.reader)].append((first, second))
+    rows = []
+    for (first_name, second_name), pairs in sorted(shared.items()):
+        one, other = (_states([pair[side] for pair in pairs], labels) for side in (0, 1))
+        differing = int((one != other).sum())
+        rows.append(
+            PairAgreement(
+                first=first_name,
+                second=second_name,
+                studies=len(pairs),
+                differing=differing,
+                agreement=1 - differing / max(one.size, 1),
+                kappa=kappa_estimates(one, other)[0],
+            )
+        )
     return rows
+
+
+def _readings(judgements: Iterable[Judgement]) -> dict[str, list[Judgement]]:
+    """Finished readings of each study, adjudications left out; one for each reader."""
+    readings: dict[str, dict[str, Judgement]] = defaultdict(dict)
+    for judgement in judgements:
+        if judgement.is_done and judgement.role != "adjudicator":
+            readings[judgement.study].setdefault(judgement.reader, judgement)
+    return {study: list(done.values()) for study, done in readings.items()}
+
+
+def _states(judgements: Sequence[Judgement], labels: Sequence[str]) -> npt.NDArray[np.int8]:
+    """(N, C) states with "not mentioned" as 0."""
+    states = [[judgement.state_of(label) or 0 for label in labels] for judgement in judgements]
+    return np.array(states, dtype=np.int8).reshape(len(states), len(labels))
 
 
 def _counts(states: Sequence[State]) -> list[int]:

@@ -7,71 +7,28 @@ most the line being written, and a torn last line is skipped on reading and clos
 """
 
 import fcntl
-import json
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.review.events import Event, Kind, Role, State, parse_lines
 
 FILE_NAME = "decisions.jsonl"
 
-State = Literal[1, 0, -1] | None
-"""1 present, 0 absent, -1 uncertain, None not mentioned: the codes of the label file."""
+Basis = Literal["touched", "asked", "stated", "report"]
+"""Why a finished study certifies a label: its reader set it; the study was queued for it; the machine stated it and it
+was on screen; the reader confirmed the whole report (docs/decisions/0091-what-finishing-certifies.md)."""
 
-Kind = Literal["label", "note", "done", "skip", "flag", "undo"]
-Role = Literal["first", "second", "adjudicator"]
-
-ROLES: tuple[Role, ...] = ("first", "second", "adjudicator")
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of the file.
-
-    `label` events set one label to `state`; `note` events replace the note; `done` closes the study and
-    records the machine's states, so that a label nobody touched counts as confirmed even after the lexicon
-    has changed; `flag` marks a phrase as wrongly matched or asserted; `undo` takes back the event named by
-    `target`.
-    """
-
-    id: str
-    kind: Kind
-    study: str
-    reader: str
-    role: Role
-    time: str
-    seconds: float
-    lexicon: str
-    tool: str
-    label: str | None = None
-    state: State = None
-    machine: Mapping[str, int] | None = None
-    note: str | None = None
-    flag: Mapping[str, Any] | None = None
-    target: str | None = None
-
-    def line(self) -> str:
-        """The event as one line of JSON, without keys that do not apply to its kind."""
-        wanted = _KEYS[self.kind]
-        return json.dumps({key: getattr(self, key) for key in wanted}, ensure_ascii=False, separators=(",", ":"))
-
-
-_COMMON = ("id", "kind", "study", "reader", "role", "time", "seconds", "lexicon", "tool")
-_KEYS: dict[str, tuple[str, ...]] = {
-    "label": (*_COMMON, "label", "state"),
-    "note": (*_COMMON, "note"),
-    "done": (*_COMMON, "machine"),
-    "skip": _COMMON,
-    "flag": (*_COMMON, "flag"),
-    "undo": (*_COMMON, "target"),
-}
+Key = tuple[str, Role, str]
+"""Reader, role, study: one judgement."""
 
 
 @dataclass(slots=True)
@@ -82,19 +39,43 @@ class Judgement:
     reader: str
     role: Role
     changed: dict[str, State] = field(default_factory=dict)
-    machine: dict[str, int] = field(default_factory=dict)
+    machine: Mapping[str, int] = field(default_factory=dict)
+    asked: frozenset[str] = frozenset()
+    seen: frozenset[str] = frozenset()
+    whole: bool = False
+    hasty: bool = False
     note: str = ""
     is_done: bool = False
     is_skipped: bool = False
+    is_marked: bool = False
     seconds: float = 0.0
+    time: str = ""
     flags: list[Mapping[str, Any]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    history: set[str] = field(default_factory=set)
+    """Ids of all events, those taken back and their undoing included."""
 
     def state_of(self, label: str) -> State:
         """The reader's state of a label: their own, or the machine's state that they left as it was."""
         if label in self.changed:
             return self.changed[label]
         return self.machine.get(label)  # type: ignore[return-value]  # the codes of `State`, as `done` stored them
+
+    def basis_of(self, label: str) -> Basis | None:
+        """Why this judgement certifies the label; None where it does not, or is not finished."""
+        if not self.is_done:
+            return None
+        if label in self.changed:
+            return "touched"
+        if label in self.asked:
+            return "asked"
+        if label in self.machine and label in self.seen:
+            return "stated"
+        return "report" if self.whole else None
+
+
+class ChangedElsewhereError(UserError):
+    """Another page of the same reader has decided on this study meanwhile."""
 
 
 class DecisionLog:
@@ -109,14 +90,14 @@ class DecisionLog:
             tool: Version of this program, written into every line.
         """
         self.path = folder / FILE_NAME
+        self.n_foreign = 0
+        """Lines read so far that are no decisions of ours."""
         self._lexicon = lexicon
         self._tool = tool
         self._session = secrets.token_hex(4)
         self._count = 0
         self._read_to = 0
-        self._judgements: dict[tuple[str, Role, str], Judgement] = {}
-        self._keys_of: dict[str, dict[tuple[str, Role, str], None]] = {}
-        self._closed: dict[tuple[str, Role], set[str]] = {}
+        self._judgements = _Judgements()
         self._lock = threading.Lock()
 
     def append(
@@ -127,19 +108,29 @@ class DecisionLog:
         role: Role,
         *,
         seconds: float = 0.0,
-        label: str | None = None,
-        state: State = None,
-        machine: Mapping[str, int] | None = None,
-        note: str | None = None,
-        flag: Mapping[str, Any] | None = None,
-        target: str | None = None,
+        known: AbstractSet[str] | None = None,
+        **values: Any,
     ) -> Event:
         """Write one event to disk and take it in, together with what others have written meanwhile.
 
+        Args:
+            kind: What is decided.
+            study: The study.
+            reader: Who decides.
+            role: In which role.
+            seconds: Time since the reader's last event of this study.
+            known: Ids of the events that the reader has been shown the result of. Where the judgement holds another
+                one, nothing is written: the reader would decide over something they have not seen.
+            **values: What else the kind of event says (`Event`).
+
         Raises:
+            ChangedElsewhereError: `known` lacks an event of this judgement.
             UserError: The file cannot be written.
         """
-        with self._lock:
+        with self._lock, _opened(self.path) as file:
+            self._follow()
+            if known is not None and not self.judgement(reader, role, study).history.issubset(known):
+                raise ChangedElsewhereError("this study was decided on in another tab or window meanwhile.")
             self._count += 1
             event = Event(
                 id=f"{self._session}-{self._count}",
@@ -151,14 +142,9 @@ class DecisionLog:
                 seconds=round(seconds, 3),
                 lexicon=self._lexicon,
                 tool=self._tool,
-                label=label,
-                state=state,
-                machine=machine,
-                note=note,
-                flag=flag,
-                target=target,
+                **values,
             )
-            append_line(self.path, event.line())
+            _write_line(self.path, file, event.line())
             self._follow()
         return event
 
@@ -169,76 +155,68 @@ class DecisionLog:
 
     def judgement(self, reader: str, role: Role, study: str) -> Judgement:
         """What this reader has said so far; an empty judgement where they have not seen the study."""
-        return self._judgements.get((reader, role, study)) or Judgement(study, reader, role)
+        return self._judgements.by_key.get((reader, role, study)) or Judgement(study, reader, role)
 
     def judgements(self) -> list[Judgement]:
         """All judgements, in the order in which their first event was written."""
-        return list(self._judgements.values())
+        return list(self._judgements.by_key.values())
 
     def closed(self, reader: str, role: Role) -> AbstractSet[str]:
         """Studies that a reader has finished or skipped in a role."""
-        return self._closed.get((reader, role), frozenset())
+        return self._judgements.closed.get((reader, role), frozenset())
 
     def readings(self, study: str) -> list[Judgement]:
         """Finished judgements of one study, by whoever made them."""
-        keys = self._keys_of.get(study, ())
-        return [judgement for key in keys if (judgement := self._judgements[key]).is_done]
+        return self._judgements.readings(study)
 
     def _follow(self) -> None:
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) < self._read_to:  # replaced by a shorter one
+                self._read_to, self.n_foreign, self._judgements = 0, 0, _Judgements()
             file.seek(self._read_to)
             new = file.read()
         whole = new[: new.rfind(b"\n") + 1]
         self._read_to += len(whole)
-        for event in parse_events(whole.decode("utf-8", "replace").splitlines()):
-            apply_event(self._judgements, event)
-            key = (event.reader, event.role, event.study)
-            self._keys_of.setdefault(event.study, {})[key] = None
-            closed = self._closed.setdefault((event.reader, event.role), set())
-            if self._judgements[key].is_done or self._judgements[key].is_skipped:
-                closed.add(event.study)
-            else:
-                closed.discard(event.study)
+        events, n_foreign = parse_lines(whole)
+        self.n_foreign += n_foreign
+        self._judgements.take(events)
 
 
-def append_line(path: Path, line: str) -> None:
-    """Append one line under a lock and see it to disk; a torn line before it is closed off first.
-
-    Raises:
-        UserError: The file cannot be written.
-    """
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, open for appending, under a lock that other processes respect."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            end = file.seek(0, os.SEEK_END)
-            if end:
-                file.seek(end - 1)
-                if file.read(1) != b"\n":
-                    line = "\n" + line
-            file.write(line.encode("utf-8") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        file = path.open("ab+")
     except OSError as error:
-        raise UserError(
-            f"`{path}` cannot be written ({error.strerror}): the decision was not saved; free some space or give "
-            "another --review folder."
-        ) from None
+        raise _unwritable(path, error) from None
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
 
 
-def parse_events(lines: Iterable[str]) -> list[Event]:
-    """Events of whole lines, in order; torn or foreign lines are left out."""
-    events = []
-    for line in lines:
-        try:
-            values = json.loads(line)
-            event = Event(**{key: values[key] for key in _KEYS[values["kind"]]})
-        except (ValueError, KeyError, TypeError):
-            continue
-        events.append(event)
-    return events
+def _write_line(path: Path, file: BinaryIO, line: str) -> None:
+    """Append one line and see it to disk; a torn line before it is closed off first."""
+    try:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":
+                line = "\n" + line
+        file.write(line.encode("ascii") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"`{path}` cannot be written ({error.strerror}): the decision was not saved; free some space or give "
+        "another --review folder."
+    )
 
 
 def read_judgements(folder: Path) -> list[Judgement]:
@@ -252,32 +230,65 @@ def read_judgements(folder: Path) -> list[Judgement]:
         raise UserError(
             f"`{path}` was not found: `{folder}` is not a review folder; `ltml-build-labels review DIR` makes one."
         )
-    judgements: dict[tuple[str, Role, str], Judgement] = {}
-    for event in parse_events(path.read_text(encoding="utf-8", errors="replace").splitlines()):
-        apply_event(judgements, event)
-    return list(judgements.values())
+    # A last line without its end may still be whole: a file that was copied or edited by hand.
+    events, _ = parse_lines(path.read_bytes())
+    judgements = _Judgements()
+    judgements.take(events)
+    return list(judgements.by_key.values())
 
 
-def apply_event(judgements: dict[tuple[str, Role, str], Judgement], event: Event) -> None:
-    """Add one event to the judgement it belongs to.
+class _Judgements:
+    """What events add up to, kept up to date event by event."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[Key, Judgement] = {}
+        self.closed: dict[tuple[str, Role], set[str]] = {}
+        self._keys_of: dict[str, dict[Key, None]] = {}
+        self._ids: set[str] = set()
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Add events in order; one that is known already (two copies of a file, joined) is left out."""
+        for event in events:
+            if event.id in self._ids:
+                continue
+            self._ids.add(event.id)
+            key = (event.reader, event.role, event.study)
+            judgement = self.by_key[key] = _after(
+                self.by_key.get(key) or Judgement(event.study, event.reader, event.role), event
+            )
+            self._keys_of.setdefault(event.study, {})[key] = None
+            closed = self.closed.setdefault((event.reader, event.role), set())
+            if judgement.is_done or judgement.is_skipped:
+                closed.add(event.study)
+            else:
+                closed.discard(event.study)
+
+    def readings(self, study: str) -> list[Judgement]:
+        keys = self._keys_of.get(study, ())
+        return [judgement for key in keys if (judgement := self.by_key[key]).is_done]
+
+
+def _after(judgement: Judgement, event: Event) -> Judgement:
+    """The judgement with one more event.
 
     An undo takes its target out and replays the rest, so that undoing a change of a label brings back
-    the state before it, and undoing `done` opens the study again.
+    the state before it, and undoing `done` opens the study again. Time spent stays spent.
     """
-    key = (event.reader, event.role, event.study)
-    judgement = judgements.setdefault(key, Judgement(event.study, event.reader, event.role))
+    seconds, history = judgement.seconds + event.seconds, judgement.history | {event.id}
     if event.kind == "undo":
         kept = [other for other in judgement.events if other.id != event.target]
-        judgements[key] = Judgement(event.study, event.reader, event.role, seconds=event.seconds)
+        judgement = Judgement(event.study, event.reader, event.role)
         for other in kept:
-            _add(judgements[key], other)
+            _add(judgement, other)
     else:
         _add(judgement, event)
+    judgement.seconds, judgement.history = seconds, history
+    return judgement
 
 
 def _add(judgement: Judgement, event: Event) -> None:
     judgement.events.append(event)
-    judgement.seconds += event.seconds
+    judgement.time = event.time
     match event.kind:
         case "label" if event.label is not None:
             judgement.changed[event.label] = event.state
@@ -285,8 +296,12 @@ def _add(judgement: Judgement, event: Event) -> None:
             judgement.note = event.note or ""
         case "done":
             judgement.machine = dict(event.machine or {})
+            judgement.asked, judgement.seen = frozenset(event.asked), frozenset(event.seen)
+            judgement.whole, judgement.hasty = event.whole, event.hasty
             judgement.is_done, judgement.is_skipped = True, False
         case "skip":
             judgement.is_skipped = True
+        case "mark":
+            judgement.is_marked = event.on
         case "flag" if event.flag is not None:
             judgement.flags.append(event.flag)

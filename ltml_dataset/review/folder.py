@@ -13,11 +13,21 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from ltml_dataset.errors import UserError
+from ltml_dataset.images import find_image
 from ltml_dataset.review.render import Mark, Passage
 from ltml_dataset.schema import NO_FINDING, NOT_MENTIONED
 
 SOURCE_NOTE = Path(".cache") / "source.json"
 """Where `build` notes which reports a folder came from; never part of the data set itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image of a study: its file, its view where that is known, and the path that the data set names."""
+
+    file: Path
+    view: str
+    image_path: str
 
 
 @dataclass(slots=True)
@@ -37,7 +47,7 @@ class ReviewFolder:
     row_of: dict[str, int]
     disagreements: npt.NDArray[np.bool_] | None
     _mentions: dict[str, list[dict[str, Any]]]
-    _images: dict[str, list[str]]
+    _images: dict[str, list[tuple[str, str]]]
     _texts: dict[str, tuple[Passage, ...]]
     image_root: Path | None
 
@@ -72,13 +82,16 @@ class ReviewFolder:
             marks.setdefault(position, []).append(mark)
         return marks
 
-    def images(self, study: str) -> list[Path]:
-        """Image files of a study that exist under the image root."""
+    def phrases(self, study: str, label: str) -> set[str]:
+        """Phrases of a label that were found in the report."""
+        return {mention["phrase"] for mention in self._mentions.get(study, ()) if mention["label"] == label}
+
+    def images(self, study: str) -> list[Picture]:
+        """Images of a study whose files lie under the image root."""
         if self.image_root is None:
             return []
-        root = self.image_root.resolve()
-        paths = [(root / name).resolve() for name in self._images.get(study, ())]
-        return [path for path in paths if path.is_relative_to(root) and path.is_file()]
+        found = [(find_image(self.image_root, path), view, path) for path, view in self._images.get(study, ())]
+        return [Picture(file, view, path) for file, view, path in found if file is not None]
 
 
 def open_folder(
@@ -97,8 +110,10 @@ def open_folder(
         image_root: Folder that `image_path` starts from; without it no images are shown.
 
     Raises:
-        UserError: No built folder, no such split, or the reports are gone.
+        UserError: No built folder, no such split, the reports are gone, or there is no such image root.
     """
+    if image_root is not None and not image_root.is_dir():
+        raise UserError(f"the image root `{image_root}` is not a folder: give the one that holds `files/`.")
     manifest_path = directory / "manifest.json"
     if not manifest_path.is_file():
         raise UserError(f"`{directory}` holds no manifest.json: give the folder that `ltml-build-labels build` wrote.")
@@ -151,16 +166,17 @@ def _by_study(mentions: pa.Table, wanted: set[str]) -> dict[str, list[dict[str, 
     return grouped
 
 
-def _image_paths(directory: Path, splits: Sequence[str]) -> dict[str, list[str]]:
-    paths: dict[str, list[str]] = {}
+def _image_paths(directory: Path, splits: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+    """`image_path` and view of every image of a study."""
+    paths: dict[str, list[tuple[str, str]]] = {}
     for split in splits:
         files = sorted((directory / "data").glob(f"{split}-*.parquet"))
         if not files:
             continue
-        table = pads.dataset(files).to_table(columns=["study_id", "image_path"])
+        table = pads.dataset(files).to_table(columns=["study_id", "image_path", "view"])
         table = table.filter(pc.is_valid(table["image_path"]))
-        for study, path in zip(table["study_id"].to_pylist(), table["image_path"].to_pylist(), strict=True):
-            paths.setdefault(str(study), []).append(path)
+        for row in table.to_pylist():
+            paths.setdefault(str(row["study_id"]), []).append((row["image_path"], row["view"] or ""))
     return paths
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.review.decisions import State
+from ltml_dataset.review.events import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Annotation:
     seconds: float
 
 
-def labeling_config(labels: Sequence[str]) -> str:
+def labeling_config(labels: Sequence[str], *, with_images: bool = False) -> str:
     """The XML that a Label Studio project needs for these tasks."""
     choices = "\n".join(f"      <Choice value={quoteattr(label)}/>" for label in labels)
     fields = "\n".join(
@@ -34,11 +35,23 @@ def labeling_config(labels: Sequence[str]) -> str:
         f'    <Choices name="{name}" toName="report" choice="multiple">\n{choices}\n    </Choices>'
         for name, title in (("present", "Present"), ("uncertain", "Uncertain"))
     )
-    return f'<View>\n  <Text name="report" value="$text"/>\n  <View>\n{fields}\n  </View>\n</View>\n'
+    image = '  <Image name="image" valueList="$images"/>\n' if with_images else ""
+    return f'<View>\n{image}  <Text name="report" value="$text"/>\n  <View>\n{fields}\n  </View>\n</View>\n'
 
 
-def make_task(study: str, text: str, states: Mapping[str, State], model_version: str) -> dict[str, Any]:
-    """One study as a task with the machine's labels as prediction."""
+def local_file(image_root: Path, image: Path) -> str:
+    """Where Label Studio finds an image once `image_root` is its LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT.
+
+    Both paths as the image was found: below the root, or beside it where the root given was `files/` itself.
+    """
+    root = image_root if image.is_relative_to(image_root) else image_root.resolve().parent
+    return f"/data/local-files/?d={quote(image.relative_to(root).as_posix())}"
+
+
+def make_task(
+    study: str, text: str, states: Mapping[str, State], model_version: str, images: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One study as a task with the machine's labels as prediction, and its images by address where it has any."""
     result = [
         {
             "from_name": name,
@@ -49,7 +62,7 @@ def make_task(study: str, text: str, states: Mapping[str, State], model_version:
         for name, code in (("present", 1), ("uncertain", -1))
     ]
     return {
-        "data": {"study": study, "text": text, "labels": list(states)},
+        "data": {"study": study, "text": text, "labels": list(states)} | ({"images": list(images)} if images else {}),
         "predictions": [{"model_version": model_version, "result": result}],
     }
 

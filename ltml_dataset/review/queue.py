@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltml_dataset.review.agreement import Stratum, half_width
-from ltml_dataset.review.decisions import State
+from ltml_dataset.review.events import State
 from ltml_dataset.schema import NOT_MENTIONED
 
 STRATA = ("rare positive", "disagreement", "uncertain", "random")
@@ -25,12 +25,16 @@ STRATA = ("rare positive", "disagreement", "uncertain", "random")
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """One study to judge, and why it is in the queue: the stratum, and the labels it was chosen for."""
+    """One study to judge, and why it is in the queue: the stratum, and the labels it was chosen for.
+
+    A study of the random sample (`in_sample`) is asked whole: it measures what the machine missed in any label.
+    """
 
     study: str
     row: int
     stratum: str
     labels: tuple[str, ...]
+    in_sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +104,18 @@ def make_queue(
     }
     items: list[QueueItem] = []
     seen = np.zeros(n_studies, dtype=bool)
+    in_sample = np.zeros(n_studies, dtype=bool)
+    in_sample[sampled] = True
     for stratum, reason in reasons.items():
         rows = np.flatnonzero(reason.any(axis=1) & ~seen)
         seen[rows] = True
         for row in random.permutation(rows).tolist():
             chosen_for = tuple(labels[column] for column in np.flatnonzero(reason[row]).tolist())
-            items.append(QueueItem(studies[row], row, stratum, chosen_for))
-    items += [QueueItem(studies[row], row, "random", ()) for row in sampled.tolist() if not seen[row]]
+            items.append(QueueItem(studies[row], row, stratum, chosen_for, bool(in_sample[row])))
+    items += [QueueItem(studies[row], row, "random", (), True) for row in sampled.tolist() if not seen[row]]
 
     queued = np.zeros(n_studies, dtype=bool)
     queued[[item.row for item in items]] = True
-    in_sample = np.zeros(n_studies, dtype=bool)
-    in_sample[sampled] = True
     plan = tuple(
         _plan(label, states[:, column], is_negative[:, column], queued, in_sample)
         for column, label in enumerate(labels)
@@ -153,7 +157,7 @@ def judged_sample(sample: Sequence[int], judged: Collection[int], skipped: Colle
 
     Studies queued for another reason come first, so the judged part of the sample is not random until its own
     stratum is reached. Its longest judged prefix, in the order of the draw, always is; studies that readers
-    skipped are passed over.
+    skipped, or finished without confirming the whole report, are passed over.
     """
     rows = []
     for row in sample:

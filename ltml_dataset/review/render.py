@@ -1,11 +1,13 @@
-"""HTML of one study: the report with every mention marked, and the label panel. Pure text to text."""
+"""HTML of one study: the report with every mention marked, the label panel, the viewer. Pure text to text, escaped."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from urllib.parse import quote
 
-from ltml_dataset.review.decisions import State
+from ltml_dataset.review.events import State
 
 STATES: tuple[tuple[State, str, str, str], ...] = (
     (1, "present", "p", "Present"),
@@ -58,6 +60,21 @@ class LabelRow:
     state: State
     others: tuple[tuple[str, State], ...] = ()
     """Readers' states, shown to an adjudicator."""
+    is_asked: bool = False
+    """Whether the study was queued for this label, or readers differ on it."""
+    is_touched: bool = False
+    cue: str = ""
+    """The cue that decided the machine's state."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the readers shown here differ; negated and not mentioned are no difference."""
+        return len({state or 0 for _, state in self.others}) > 1
+
+    @property
+    def matters(self) -> bool:
+        """Whether the label must have been on screen before the study can be finished."""
+        return self.is_asked or self.is_touched or self.differs or self.machine is not None or self.state in (1, -1)
 
 
 def report_html(passages: Sequence[Passage], marks: Mapping[int, Sequence[Mark]]) -> str:
@@ -72,7 +89,7 @@ def report_html(passages: Sequence[Passage], marks: Mapping[int, Sequence[Mark]]
     """
     parts = []
     for position, passage in enumerate(passages):
-        title = f"<h3>{escape(passage.title)}</h3>" if passage.title else ""
+        title = f"<h2>{escape(passage.title)}</h2>" if passage.title else ""
         parts.append(f'{title}<div class="passage">{_marked(passage, marks.get(position, ()))}</div>')
     return "".join(parts)
 
@@ -88,11 +105,13 @@ def _marked(passage: Passage, marks: Sequence[Mark]) -> str:
     opened: set[int] = set()
     for start, end in pairwise(cuts):
         piece = escape(passage.text[start:end])
-        if any(a <= start and end <= b for a, b in cues):
-            piece = f"<u>{piece}</u>"
+        deciding = [m for m in marks if m.cue_start is not None and m.cue_end is not None]
+        deciding = [m for m in deciding if (m.cue_start or 0) <= start and end <= (m.cue_end or 0)]
+        if deciding:
+            piece = f'<u class="{_CLASS[_strongest(deciding)]}">{piece}</u>'  # type: ignore[index]
         covering = [mark for mark in marks if mark.start <= start and end <= mark.end]
         if covering:
-            piece = _mark(piece, covering, is_first=not opened.issuperset(mark.number for mark in covering))
+            piece = _mark(piece, passage.text, covering, opened)
             opened |= {mark.number for mark in covering}
         if any(a <= start and end <= b for a, b in passage.headings):
             piece = f"<strong>{piece}</strong>"
@@ -100,38 +119,69 @@ def _marked(passage: Passage, marks: Sequence[Mark]) -> str:
     return "".join(pieces)
 
 
-def _mark(piece: str, covering: Sequence[Mark], *, is_first: bool) -> str:
+def _strongest(marks: Sequence[Mark]) -> int:
+    """Present before uncertain before absent."""
+    return next((code for code in (1, -1, 0) if any(mark.state == code for mark in marks)), marks[0].state)
+
+
+def _mark(piece: str, text: str, covering: Sequence[Mark], opened: set[int]) -> str:
     """One marked piece; only the first piece of a mention takes the keyboard focus."""
-    strongest = next((m for code in (1, -1, 0) for m in covering if m.state == code), covering[0])
     told = "; ".join(f"{m.label}: {_WORD[m.state].lower()}" + (f" ({m.cue})" if m.cue else "") for m in covering)  # type: ignore[index]
-    focus = ' tabindex="0" role="button"' if is_first else ""
+    focus = ""
+    if not opened.issuperset(mark.number for mark in covering):
+        words = " ".join(text[covering[0].start : covering[0].end].split())
+        focus = f' tabindex="0" role="button" aria-label="{escape(words)}, {escape(told)}"'
     numbers = " ".join(str(mark.number) for mark in covering)
+    labels = escape(json.dumps([mark.label for mark in covering]))
     return (
-        f'<mark class="{_CLASS[strongest.state]}" data-marks="{numbers}"'  # type: ignore[index]
-        f' title="{escape(told)}" aria-label="{escape(told)}"{focus}>{piece}</mark>'
+        f'<mark class="{_CLASS[_strongest(covering)]}" data-marks="{numbers}" data-labels="{labels}"'  # type: ignore[index]
+        f' title="{escape(told)}"{focus}>{piece}</mark>'
     )
 
 
-def panel_html(rows: Sequence[LabelRow]) -> str:
-    """The label panel: head, medium, tail, then the rest; a radio group of four states for every label."""
+_ORDER = {1: 0, -1: 1, 0: 2, None: 3}
+
+
+def panel_html(rows: Sequence[LabelRow], *, is_open: bool = False) -> str:
+    """The label panel: what matters on top, the rest folded under its group with a count.
+
+    Args:
+        rows: All labels.
+        is_open: Whether the groups start unfolded.
+    """
+    top = sorted(
+        (row for row in rows if row.matters), key=lambda row: (not (row.is_asked or row.differs), _ORDER[row.machine])
+    )
     groups: dict[str, list[LabelRow]] = {name: [] for name in GROUPS}
     for row in rows:
-        groups.setdefault(row.group, []).append(row)
-    return "".join(
-        f'<section aria-label="{escape(group)} labels"><h3>{escape(group)}</h3>{"".join(map(_row, members))}</section>'
-        for group, members in groups.items()
-        if members
-    )
+        if not row.matters:
+            groups.setdefault(row.group, []).append(row)
+    parts = [
+        f'<div id="top" role="group" aria-labelledby="top-title"><h2 id="top-title">To check: {len(top)}</h2>'
+        f"{''.join(map(_row, top))}</div>"
+    ]
+    for group, members in groups.items():
+        if members:
+            parts.append(
+                f'<details class="fold"{" open" if is_open else ""}>'
+                f"<summary>{escape(group)}: {len(members)} not mentioned</summary>"
+                f"{''.join(map(_row, members))}</details>"
+            )
+    return "".join(parts)
 
 
 def _row(row: LabelRow) -> str:
     machine = _WORD[row.machine].lower()
     others = "".join(
         f'<span class="other {_CLASS[state]}" title="{escape(reader)}: {_WORD[state].lower()}">'
-        f"{escape(reader[:1].upper())}</span>"
+        f"{escape(reader[:1].upper())}\u2009{_SIGN[state]}</span>"
         for reader, state in row.others
     )
-    differs = len({state or 0 for _, state in row.others}) > 1
+    said_by = "".join(f"; {reader}: {_WORD[state].lower()}" for reader, state in row.others)
+    told = f"{row.name}, machine says {machine}"
+    told += f" ({row.cue})" if row.cue else ""
+    told += ", in question" if row.is_asked else ""
+    classes = ["label", *(name for name, on in (("differs", row.differs), ("asked", row.is_asked)) if on)]
     buttons = "".join(
         f'<button type="button" role="radio" class="{name}" data-state="{name}" tabindex="-1"'
         f' aria-checked="{"true" if row.state == code else "false"}" aria-label="{word}" title="{word} ({key})">'
@@ -139,10 +189,52 @@ def _row(row: LabelRow) -> str:
         for code, name, key, word in STATES
     )
     return (
-        f'<div class="label{" differs" if differs else ""}" role="radiogroup" tabindex="-1"'
+        f'<div class="{" ".join(classes)}" role="radiogroup"'
         f' data-label="{escape(row.name)}" data-machine="{_CLASS[row.machine]}"'
-        f' aria-label="{escape(row.name)}, machine says {machine}">'
-        f'<span class="machine {_CLASS[row.machine]}" title="Machine: {machine}"></span>'
-        f'<span class="name">{escape(row.name)}</span><span class="others">{others}</span>'
+        f' aria-label="{escape(told + said_by)}">'
+        f'<span class="machine {_CLASS[row.machine]}" title="Machine: {machine}">{_SIGN[row.machine]}</span>'
+        f'<span class="name">{escape(row.name)}</span>'
+        f'<span class="cue {_CLASS[row.machine]}">{escape(row.cue)}</span><span class="others">{others}</span>'
         f'<span class="states">{buttons}</span></div>'
     )
+
+
+_SIGN: dict[State, str] = {1: "+", 0: "\u2212", -1: "?", None: "\u00b7"}
+"""A sign beside the colour: nobody has to tell green from amber."""
+
+
+def images_html(study: str, views: Sequence[str]) -> str:
+    """The viewer: the first image, and one button a view. The script does the rest.
+
+    Args:
+        study: The study, part of the images' addresses.
+        views: View of each image, as the data set names it.
+    """
+    if not views:
+        return ""
+    names = [view or f"image {place + 1}" for place, view in enumerate(views)]
+    buttons = "".join(
+        f'<button type="button" data-view="{place}" aria-pressed="{"true" if place == 0 else "false"}">'
+        f"{escape(name)}</button>"
+        for place, name in enumerate(names)
+    )
+    sources = escape(json.dumps([image_address(study, place) for place in range(len(views))]))
+    return (
+        f'<div class="viewer" data-sources="{sources}" data-names="{escape(json.dumps(names))}" tabindex="0"'
+        ' role="group" aria-label="Chest radiograph: + and - zoom, arrows move, i inverts">'
+        f'<img src="{escape(image_address(study, 0))}" alt="Chest radiograph, {escape(names[0])}" draggable="false">'
+        "</div>"
+        f'<div class="viewer-bar"><span class="views" role="group" aria-label="Views">{buttons}</span>'
+        '<label>Level <input type="range" data-adjust="level" min="0" max="255" value="128"></label>'
+        '<label>Window <input type="range" data-adjust="window" min="10" max="510" value="255"></label>'
+        '<span role="group" aria-label="Zoom">'
+        '<button type="button" data-adjust="out" aria-label="Zoom out">\u2212</button>'
+        '<button type="button" data-adjust="in" aria-label="Zoom in">+</button></span>'
+        '<button type="button" data-adjust="invert" aria-pressed="false">Invert</button>'
+        '<button type="button" data-adjust="reset">Reset</button></div>'
+    )
+
+
+def image_address(study: str, place: int) -> str:
+    """Where the server has an image of a study; any character of an id is safe in it."""
+    return f"/image?study={quote(study, safe='')}&index={place}"

@@ -1,27 +1,34 @@
-"""The pages: a summary, and one study a screen. NiceGUI on 127.0.0.1, behind the guard."""
+"""The server: two pages, their script's questions, and images. Starlette on 127.0.0.1, behind the guard."""
 
+import json
 import secrets
 import socket
+import threading
+import webbrowser
 from importlib.resources import files
-from typing import Any
 
-from nicegui import app, ui
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.review.decisions import ROLES, Role
+from ltml_dataset.review.api import Api, GoneError
 from ltml_dataset.review.desk import Desk, Filters
-from ltml_dataset.review.folder import ReviewFolder
-from ltml_dataset.review.guard import Guard
-from ltml_dataset.review.reading_page import ReadingPage
+from ltml_dataset.review.events import ROLES, Role
+from ltml_dataset.review.guard import NONCE, Guard
+from ltml_dataset.review.pages import reading_page, start_page
+from ltml_dataset.review.pixels import browser_image
 from ltml_dataset.review.session import Review
-from ltml_dataset.review.start_page import build_start_page
 
 HOST = "127.0.0.1"
 """The page shows protected text: it is never served to the network."""
 
 FIRST_PORT = 8420
+
+_ASSETS = {"review.css": "text/css", "review.js": "text/javascript"}
 
 
 def serve(review: Review, *, port: int | None = None, open_browser: bool = True) -> None:
@@ -32,21 +39,76 @@ def serve(review: Review, *, port: int | None = None, open_browser: bool = True)
     """
     port = _free_port(port)
     token = secrets.token_urlsafe(24)
-    app.add_middleware(Guard, token=token, port=port)
-    app.add_api_route("/images/{study}/{index}", _image_route(review.folder), methods=["GET"])
-    _add_pages(review)
     address = f"http://{HOST}:{port}/?token={token}"
     print(f"Review page: {address}\nDecisions:   {review.log.path}\nStop with Ctrl-C.", flush=True)
-    ui.run(
-        host=HOST,
-        port=port,
-        title="Label review",
-        reload=False,
-        show=f"/?token={token}" if open_browser else False,
-        dark=None,
-        show_welcome_message=False,
-        uvicorn_logging_level="error",
-        reconnect_timeout=10,
+    if open_browser:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    # No access log: addresses hold the token.
+    uvicorn.run(make_app(review, token=token, port=port), host=HOST, port=port, log_level="error", access_log=False)
+
+
+def make_app(review: Review, *, token: str, port: int) -> Starlette:
+    """The application behind its guard."""
+    api = Api(review)
+
+    async def start(request: Request) -> Response:
+        return HTMLResponse(start_page(review, request.scope[NONCE], request.query_params.get("reader", "")))
+
+    async def read(request: Request) -> Response:
+        query = request.query_params
+        reader, role = query.get("reader", ""), _role(query.get("role", "first"))
+        if role is None or not reader.strip():
+            told = "Say who reads, and in which role."
+            return HTMLResponse(start_page(review, request.scope[NONCE], reader, told), status_code=400)
+        filters = Filters(**{name: query.get(name, "") for name in Filters.__slots__})
+        desk = Desk(review.folder, review.queue, review.log, reader, role, filters)
+        if "study" in query:
+            try:
+                desk.go(query["study"])
+            except UserError:
+                return PlainTextResponse("No such study under review.", status_code=404)
+        return HTMLResponse(reading_page(review, desk, api.open_tab(desk), request.scope[NONCE]))
+
+    async def act(request: Request) -> Response:
+        try:
+            values = json.loads(await request.body())
+            if not isinstance(values, dict):
+                raise TypeError("an object is expected")
+            return JSONResponse(api.act(request.path_params["action"], values))
+        except GoneError as error:
+            return JSONResponse({"told": str(error)}, status_code=410)
+        except KeyError:
+            return JSONResponse({"told": "There is no such action."}, status_code=404)
+        except (ValueError, TypeError):
+            return JSONResponse({"told": "That is no question of this page."}, status_code=400)
+
+    def image(request: Request) -> Response:
+        study, index = request.query_params.get("study", ""), request.query_params.get("index", "")
+        pictures = review.folder.images(study) if study in review.folder.row_of else []
+        if not index.isdecimal() or int(index) >= len(pictures):
+            return PlainTextResponse("No such image under review.", status_code=404)
+        try:
+            content, kind = browser_image(pictures[int(index)].file)
+        except UserError as error:
+            return PlainTextResponse(str(error), status_code=415)
+        return Response(content, media_type=kind)
+
+    async def asset(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in _ASSETS:
+            return PlainTextResponse("No such file.", status_code=404)
+        text = files("ltml_dataset.review").joinpath("static", name).read_text(encoding="utf-8")
+        return Response(text, media_type=_ASSETS[name])
+
+    return Starlette(
+        routes=[
+            Route("/", start),
+            Route("/read", read),
+            Route("/api/{action}", act, methods=["POST"]),
+            Route("/image", image),
+            Route("/static/{name}", asset),
+        ],
+        middleware=[Middleware(Guard, token=token, port=port)],
     )
 
 
@@ -63,43 +125,5 @@ def _free_port(port: int | None) -> int:
     raise UserError(f"port {port or FIRST_PORT} of {HOST} is taken: give another --port.")
 
 
-def _image_route(folder: ReviewFolder) -> Any:
-    def image(study: str, index: int) -> Response:
-        paths = folder.images(study) if study in folder.row_of else []
-        if not 0 <= index < len(paths):
-            return PlainTextResponse("No such image under review.", status_code=404)
-        return FileResponse(paths[index], headers={"cache-control": "private, no-store"})
-
-    return image
-
-
-def _asset(name: str) -> str:
-    return files("ltml_dataset.review").joinpath("static", name).read_text(encoding="utf-8")
-
-
-def _add_pages(review: Review) -> None:
-    head = f"<style>{_asset('review.css')}</style>"
-    script = f"<script>{_asset('review.js')}</script>"
-
-    @ui.page("/")
-    def start(request: Request) -> None:
-        ui.add_head_html(head)
-        build_start_page(review, dict(request.query_params))
-
-    @ui.page("/read")
-    def read(request: Request) -> Response | None:
-        query = dict(request.query_params)
-        role = query.get("role", "first")
-        if role not in ROLES or not query.get("reader", "").strip():
-            return PlainTextResponse("Say who reads, and in which role, on the first page.", status_code=400)
-        filters = Filters(**{name: query.get(name, "") for name in Filters.__slots__})
-        if query.get("study") is not None and query["study"] not in review.folder.row_of:
-            return PlainTextResponse("No such study under review.", status_code=404)
-        ui.add_head_html(head)
-        ui.add_body_html(script)
-        ReadingPage(review, Desk(review.folder, review.queue, review.log, query["reader"], _role(role), filters))
-        return None
-
-
-def _role(name: str) -> Role:
-    return next(role for role in ROLES if role == name)
+def _role(name: str) -> Role | None:
+    return next((role for role in ROLES if role == name), None)

@@ -5,17 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from ltml_dataset import __version__
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.parquet import write_text
 from ltml_dataset.review.decisions import DecisionLog, read_judgements
 from ltml_dataset.review.folder import ReviewFolder, open_folder
-from ltml_dataset.review.label_studio import labeling_config, make_task, read_annotations
+from ltml_dataset.review.label_studio import labeling_config, local_file, make_task, read_annotations
 from ltml_dataset.review.queue import Queue, make_queue
-from ltml_dataset.review.summary import Row, plan_rows, progress_rows, quality_rows
 from ltml_dataset.schema import NO_FINDING
 
 TASKS_NAME = "label_studio_tasks.json"
@@ -70,44 +66,27 @@ def open_review(
     return Review(folder, queue, DecisionLog(place, lexicon=folder.lexicon_version, tool=__version__))
 
 
-def print_summary(review: Review) -> None:
-    """Print progress, sampling plan, agreement and machine quality as tables."""
-    review.log.refresh()
-    judgements = review.log.judgements()
-    console = Console()
-    for title, rows in (
-        ("Progress", progress_rows(judgements, review.queue)),
-        ("Sampling plan", plan_rows(review.queue.plan)),
-        ("Agreement and machine quality (95 % intervals)", quality_rows(judgements, review.folder, review.queue)),
-    ):
-        console.print(_table(title, rows) if rows else f"{title}: nothing yet.")
-
-
-def _table(title: str, rows: Sequence[Row]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name, value in rows[0].items():
-        table.add_column(name, justify="right" if isinstance(value, int) else "left")
-    for row in rows:
-        table.add_row(*(f"{value:,}" if isinstance(value, int) else value for value in row.values()))
-    return table
-
-
 def write_tasks(review: Review) -> tuple[Path, Path]:
     """Write the queue as Label Studio tasks, with the project's configuration, into the review folder.
 
     Returns:
-        The two files. The tasks hold report text: they stay inside the review folder.
+        The two files. The tasks hold report text: they stay inside the review folder. Images are named, not copied:
+        Label Studio serves them itself, with the image root as its document root.
     """
     folder = review.folder
     tasks = []
+    has_images = False
     for item in review.queue.items:
         text = "\n\n".join(passage.text for passage in folder.passages(item.study))
         machine = folder.machine(item.study)
         states = {label: machine.get(label) for label in folder.labels}
-        tasks.append(make_task(item.study, text, states, folder.lexicon_version))  # type: ignore[arg-type]
+        images = [picture.file for picture in folder.images(item.study)]
+        pictures = [local_file(folder.image_root, image) for image in images] if folder.image_root else []
+        has_images = has_images or bool(pictures)
+        tasks.append(make_task(item.study, text, states, folder.lexicon_version, pictures))  # type: ignore[arg-type]
     place = review.log.path.parent
     write_text(json.dumps(tasks, ensure_ascii=False, indent=1) + "\n", place / TASKS_NAME)
-    write_text(labeling_config(folder.labels), place / CONFIG_NAME)
+    write_text(labeling_config(folder.labels, with_images=has_images), place / CONFIG_NAME)
     return place / TASKS_NAME, place / CONFIG_NAME
 
 
@@ -115,7 +94,8 @@ def import_annotations(review: Review, path: Path) -> int:
     """Take Label Studio's annotations into the decisions, as first readings by each annotator.
 
     An annotation that was taken in before is left out. "Absent" in Label Studio keeps the machine's
-    distinction between absent and not mentioned.
+    distinction between absent and not mentioned. Certified are the labels that the task showed as chosen, by the
+    machine or the annotator: a label that nobody chose may not have been looked at.
 
     Returns:
         Studies taken in.
@@ -140,7 +120,11 @@ def import_annotations(review: Review, path: Path) -> int:
         for label, state in annotation.states.items():
             if (state or 0) != (machine.get(label) or 0):
                 log.append("label", annotation.study, annotation.annotator, "first", label=label, state=state)
-        log.append("done", annotation.study, annotation.annotator, "first", machine=machine, seconds=annotation.seconds)
+        shown = tuple(label for label, state in machine.items() if state in (1, -1))
+        seconds = annotation.seconds
+        log.append(
+            "done", annotation.study, annotation.annotator, "first", seconds=seconds, machine=machine, seen=shown
+        )
         n_taken += 1
     return n_taken
 

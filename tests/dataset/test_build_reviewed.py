@@ -36,14 +36,16 @@ def test_verified_labels_replace_the_machines_and_move_no_image(config: BuildCon
     review = open_review(config.out, tmp_path / "review", negatives=5)
     first = Desk(review.folder, review.queue, review.log, "anna", "first")
     judged = []
-    for _ in range(5):
+    stated: dict[str, set[str]] = {}
+    for turn in range(5):
         assert first.item is not None
         study = first.item.study
         assert review.folder.passages(study)[0].text, "the page finds the reports that the build noted"
         machine = review.folder.machine(study).get(LABEL)
         first.set_state(study, LABEL, 0 if machine == 1 else 1)
-        judged.append((study, int(machine != 1)))
-        first.finish(study)
+        judged.append((study, int(machine != 1), turn < 3))
+        stated[study] = {*review.folder.machine(study), *first.asked(), LABEL}
+        first.finish(study, review.folder.labels, whole=turn < 3, part=turn >= 3, hasty=True)
 
     built = build(config.model_copy(update={"out": tmp_path / "verified", "reviewed": tmp_path / "review"}))
     after = {split: pq.read_table(built.out / f"data/{split}-00000-of-00001.parquet") for split in ("train", "test")}
@@ -51,15 +53,21 @@ def test_verified_labels_replace_the_machines_and_move_no_image(config: BuildCon
         assert table["image_id"].equals(after[split]["image_id"])
     column = built.manifest.labels.index(LABEL)
     rows = {str(row["study_id"]): row for row in after["test"].to_pylist()}
-    for study, target in judged:
+    labels = built.manifest.labels
+    for study, target, is_whole in judged:
         if study in rows:
             assert rows[study]["target"][column] == target
-            assert rows[study]["verified"] == [1] * len(built.manifest.labels)
-            assert set(rows[study]["label_source"]) == {"reader"}
-    others = [row for study, row in rows.items() if study not in dict(judged)]
+            sources = dict(zip(labels, rows[study]["label_source"], strict=True))
+            unmentioned = "report" if is_whole else "machine"
+            assert sources == {label: "reader" if label in stated[study] else unmentioned for label in labels}
+            assert rows[study]["verified"] == [int(source != "machine") for source in sources.values()]
+    assert {is_whole for study, _, is_whole in judged if study in rows} == {True, False}
+    others = [row for study, row in rows.items() if study not in stated]
     assert others
     assert all(sum(row["verified"]) == 0 and set(row["label_source"]) == {"machine"} for row in others)
     assert any("Readers verified 5 studies" in note for note in built.manifest.notes)
+    assert any("the 3 reports that were confirmed whole" in note for note in built.manifest.notes)
+    assert any("5 studies were finished faster than they can be read" in note for note in built.manifest.notes)
     assert any(file.role == "reviewed" for file in built.manifest.inputs)
     assert "Readers verified 5 studies" in (built.out / "README.md").read_text()
     assert load(built.out)["test"].features["label_source"].length == len(built.manifest.labels)

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from ltml_dataset.review.agreement import Stratum, cohen_kappa, fleiss_kappa, half_width, machine_quality
+from ltml_dataset.review.agreement import (
+    Stratum,
+    cohen_kappa,
+    fleiss_kappa,
+    half_width,
+    kappa_estimates,
+    machine_quality,
+)
 
 
 def test_cohen_kappa_of_a_hand_worked_table() -> None:
@@ -25,6 +32,44 @@ def test_cohen_kappa_equals_scikit_learn(pairs: list[tuple[int, int]]) -> None:
         assert math.isnan(cohen_kappa(first, second))
     else:
         assert cohen_kappa(first, second) == pytest.approx(cohen_kappa_score(first, second))
+
+
+def test_kappas_of_labels_and_of_all_together_equal_scikit_learn_and_lie_in_their_intervals() -> None:
+    random = np.random.default_rng(0)
+    first = random.choice([-1, 0, 1], (120, 3), p=[0.1, 0.6, 0.3]).astype(np.int8)
+    second = np.where(random.random(first.shape) < 0.2, random.choice([-1, 0, 1], first.shape), first).astype(np.int8)
+    pooled, labels = kappa_estimates(first, second)
+    assert pooled.value == pytest.approx(cohen_kappa_score(first.ravel(), second.ravel()))
+    for column, label in enumerate(labels):
+        assert label.value == pytest.approx(cohen_kappa_score(first[:, column], second[:, column]))
+        assert label.low < label.value < label.high
+    assert pooled.high - pooled.low < min(label.high - label.low for label in labels)
+
+
+def test_full_agreement_of_few_leaves_doubt_and_one_category_has_no_kappa() -> None:
+    few = np.array([[1, 0], [0, 0], [1, 0]], np.int8)
+    _, (both, constant) = kappa_estimates(few, few)
+    assert both.value == 1.0
+    assert both.low < 0.5, "three studies say little"
+    _, (many, _) = kappa_estimates(np.tile(few, (100, 1)), np.tile(few, (100, 1)))
+    assert both.low < 0.97 < many.low < 1.0
+    assert math.isnan(constant.value)
+    nothing = np.zeros((0, 2), np.int8)
+    assert math.isnan(kappa_estimates(nothing, nothing)[0].value)
+
+
+def test_the_interval_of_kappa_covers_the_truth_about_as_often_as_it_promises() -> None:
+    random = np.random.default_rng(5)
+    table = np.array([0.05, 0.02, 0.01, 0.02, 0.5, 0.05, 0.01, 0.05, 0.29])
+    square = table.reshape(3, 3)
+    chance = float(square.sum(0) @ square.sum(1))
+    truth = (np.trace(square) - chance) / (1 - chance)
+    covered = 0
+    for trial in range(200):
+        cells = random.choice(9, (80, 1), p=table)
+        kappa, _ = kappa_estimates((cells // 3 - 1).astype(np.int8), (cells % 3 - 1).astype(np.int8), seed=trial)
+        covered += kappa.low <= truth <= kappa.high
+    assert covered >= 182
 
 
 def test_fleiss_kappa_of_the_table_in_his_paper() -> None:
@@ -51,8 +96,19 @@ def test_fleiss_kappa_leaves_out_what_one_reader_saw_alone() -> None:
 
 def test_a_stratum_judged_whole_leaves_no_doubt() -> None:
     precision, recall = machine_quality(Stratum(10, 10, 8), Stratum(0, 0, 0), Stratum(100, 100, 2))
-    assert (precision.value, precision.low, precision.high) == pytest.approx((0.8, 0.8, 0.8))
-    assert (recall.value, recall.low, recall.high) == pytest.approx((0.8, 0.8, 0.8))
+    assert (precision.value, recall.value) == pytest.approx((0.8, 0.8))
+    assert precision.is_census
+    assert recall.is_census
+    assert all(math.isnan(end) for one in (precision, recall) for end in (one.low, one.high)), (
+        "a census has no interval"
+    )
+
+
+def test_an_estimate_is_no_census() -> None:
+    precision, recall = machine_quality(Stratum(10, 10, 8), Stratum(0, 0, 0), Stratum(100, 50, 2))
+    assert precision.is_census
+    assert not recall.is_census
+    assert recall.low < recall.value < recall.high
 
 
 def test_recall_weights_each_stratum_by_its_size() -> None:

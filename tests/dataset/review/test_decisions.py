@@ -1,5 +1,6 @@
 """An append-only file that survives crashes, other pages and changes of mind."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.review.decisions import FILE_NAME, DecisionLog, read_judgements
+from ltml_dataset.review.decisions import FILE_NAME, ChangedElsewhereError, DecisionLog, read_judgements
 
 
 def open_log(folder: Path) -> DecisionLog:
@@ -111,3 +112,119 @@ def test_lines_of_another_program_are_left_out(tmp_path: Path) -> None:
         file.write('{"kind": "label"}\nnot json\n[]\n')
     log.append("note", "1", "anna", "first", note="rotated, repeat advised")
     assert read_judgements(tmp_path)[0].note == "rotated, repeat advised"
+
+
+LINE_BREAKS = "one\u2028two\u2029three\u0085four\x0bfive\x0csix\x1cseven\r\nend"
+
+
+def test_no_character_of_a_note_breaks_its_line(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    log.append("note", "1", "anna", "first", note=LINE_BREAKS)
+    log.append("note", "2", "anna\u2028b", "first", note="half a pair: \ud83d")
+    log.append("label", "1", "anna", "first", label="Odd\u0085label", state=1)
+    one, other = read_judgements(tmp_path)
+    assert one.note == LINE_BREAKS
+    assert one.changed == {"Odd\u0085label": 1}
+    assert (other.reader, other.note) == ("anna\u2028b", "half a pair: \ud83d")
+    assert log.n_foreign == 0
+
+
+@given(note=st.text(max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_any_note_is_read_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, note: str) -> None:
+    folder = tmp_path_factory.mktemp("note")
+    open_log(folder).append("note", "1", "anna", "first", note=note)
+    assert read_judgements(folder)[0].note == note
+
+
+def test_notes_that_an_earlier_version_wrote_unescaped_are_read(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    values = json.loads(log.append("note", "1", "anna", "first", note=LINE_BREAKS).line())
+    (tmp_path / FILE_NAME).write_bytes(json.dumps(values, ensure_ascii=False).encode() + b"\n")
+    assert read_judgements(tmp_path)[0].note == LINE_BREAKS
+
+
+@pytest.mark.parametrize("seconds", ["null", '"long"', "NaN", "-5", "[]", "true", "1e999", "9" * 400])
+def test_seconds_that_are_none_never_lose_the_decision(tmp_path: Path, seconds: str) -> None:
+    log = open_log(tmp_path)
+    event = log.append("label", "1", "anna", "first", label="Embolus", state=1, seconds=3.0)
+    path = tmp_path / FILE_NAME
+    path.write_text(event.line().replace('"seconds":3.0', f'"seconds":{seconds}') + "\n")
+    (judgement,) = read_judgements(tmp_path)
+    assert judgement.changed == {"Embolus": 1}
+    assert judgement.seconds == 0.0
+
+
+FOREIGN = [
+    b"not json",
+    b"[]",
+    b"null",
+    b'"text"',
+    b"\xff\xfe\x00",
+    b"[" * 100_000,
+    b'{"kind":"label"}',
+    b'{"kind":["label"],"id":"a","study":"1","reader":"anna","role":"first"}',
+    b'{"kind":"label","id":"a","study":"1","reader":"anna","role":"boss","label":"Embolus","state":1}',
+    b'{"kind":"label","id":"a","study":"1","reader":"anna","role":"first","label":"Embolus","state":7}',
+    b'{"kind":"label","id":"a","study":"1","reader":"anna","role":"first","label":["Embolus"],"state":1}',
+    b'{"kind":"label","id":"a","study":1,"reader":"anna","role":"first","label":"Embolus","state":1}',
+    b'{"kind":"done","id":"a","study":"","reader":"anna","role":"first"}',
+    b'{"kind":"flag","id":"a","study":"1","reader":"anna","role":"first","flag":"x"}',
+]
+
+
+def test_foreign_lines_are_counted_and_stop_nothing(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    log.append("label", "1", "anna", "first", label="Embolus", state=1)
+    with (tmp_path / FILE_NAME).open("ab") as file:
+        file.write(b"\n".join([*FOREIGN, b"", b"  "]) + b"\n")
+    log.append("label", "1", "anna", "first", label="Fracture", state=0)
+    assert log.judgement("anna", "first", "1").changed == {"Embolus": 1, "Fracture": 0}
+    assert log.n_foreign == len(FOREIGN)
+    assert [j.changed for j in read_judgements(tmp_path)] == [{"Embolus": 1, "Fracture": 0}]
+
+
+def test_two_copies_of_a_file_joined_count_once(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    first = log.append("label", "1", "anna", "first", label="Embolus", state=1, seconds=2.0)
+    log.append("undo", "1", "anna", "first", target=first.id, seconds=1.0)
+    path = tmp_path / FILE_NAME
+    path.write_bytes(path.read_bytes() * 2)
+    (judgement,) = read_judgements(tmp_path)
+    assert judgement.changed == {}
+    assert judgement.seconds == 3.0, "time spent stays spent, once"
+
+
+def test_nothing_is_written_over_what_the_reader_has_not_seen(tmp_path: Path) -> None:
+    one, other = open_log(tmp_path), open_log(tmp_path)
+    done = one.append("done", "1", "anna", "first", machine={}, known=frozenset())
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(ChangedElsewhereError, match="another tab"):
+        other.append("done", "1", "anna", "first", machine={}, known=frozenset())
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+    assert other.judgement("anna", "first", "1").is_done, "the other page knows it now"
+    other.append("undo", "1", "anna", "first", target=done.id, known={done.id})
+    with pytest.raises(ChangedElsewhereError):
+        one.append("note", "1", "anna", "first", note="x", known={done.id})
+
+
+def test_a_file_replaced_by_a_shorter_one_is_read_anew(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    first = log.append("label", "1", "anna", "first", label="Embolus", state=1)
+    log.append("label", "1", "anna", "first", label="Fracture", state=1)
+    (tmp_path / FILE_NAME).write_text(first.line() + "\n")
+    log.refresh()
+    assert log.judgement("anna", "first", "1").changed == {"Embolus": 1}
+
+
+def test_what_a_finished_study_certifies(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    log.append("label", "7", "anna", "first", label="Touched", state=1)
+    assert log.judgement("anna", "first", "7").basis_of("Touched") is None, "not before it is finished"
+    machine = {"Stated": 0, "Hidden": 1}
+    log.append("done", "7", "anna", "first", machine=machine, asked=("Asked",), seen=("Stated", "Quiet"))
+    judgement = log.judgement("anna", "first", "7")
+    bases = {label: judgement.basis_of(label) for label in ("Touched", "Asked", "Stated", "Hidden", "Quiet")}
+    assert bases == {"Touched": "touched", "Asked": "asked", "Stated": "stated", "Hidden": None, "Quiet": None}
+    log.append("done", "8", "anna", "first", machine=machine, seen=("Stated",), whole=True)
+    assert log.judgement("anna", "first", "8").basis_of("Quiet") == "report"
