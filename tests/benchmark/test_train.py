@@ -144,9 +144,10 @@ def test_a_run_is_not_overwritten_and_not_continued_differently(phantom_folder: 
     run = train(recipe, phantom_folder, tmp_path / "run", device="cpu")
     with pytest.raises(UserError, match="already holds a run"):
         train(recipe, phantom_folder, run, device="cpu")
-    with pytest.raises(UserError, match=r"another `seed` .0, now 1."):
+    with pytest.raises(UserError, match=r"finished run with another `seed` .0, now 1."):
         train(recipe.model_copy(update={"seed": 1}), phantom_folder, run, device="cpu", resume="auto")
     (run / STATE_FILE).write_bytes(b"not a checkpoint")
+    (run / "manifest.json").unlink()
     with pytest.raises(UserError, match="no checkpoint of this benchmark"):
         train(recipe, phantom_folder, run, device="cpu", resume="auto")
     with pytest.raises(UserError, match=r"else.pt was not found"):
