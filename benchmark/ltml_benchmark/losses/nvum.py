@@ -123,19 +123,30 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         self.memory[indices] = updated
 
     def mixing(self, n: int) -> Mixing:
-        """The mixing of the current step for a batch of `n`, a function of seed, step and rank alone."""
-        rank = distributed.get_rank() if process_count() > 1 else 0
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + int(self.step)) * 4096 + rank)
+        """The mixing of the current step for a joint batch of `n`, a function of seed and step alone."""
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + int(self.step)) * 4096)
         b = float(torch.rand((), generator=generator))
         return Mixing(max(b, 1.0 - b), torch.randperm(n, generator=generator))
 
     def recall(self, indices: Tensor, mixing: Mixing | None, known: Tensor | None = None) -> Tensor:
-        """q of one batch, (B, C), with the given mixing or without; partners that are not `known` are not mixed in."""
-        rows = self.memory[indices.to(self.memory.device, non_blocking=True)]
+        """q of one batch, (B, C), with the given mixing or without; partners that are not `known` are not mixed in.
+
+        While several processes train, the mixing is that of their joint batch.
+        """
+        indices = indices.to(self.memory.device, torch.int64, non_blocking=True)
+        rows = self.memory[indices]
         if mixing is None:
             return rows
-        order = mixing.permutation.to(rows.device, non_blocking=True)
-        partners = rows[order] if known is None else torch.where(known.to(rows.device)[order], rows[order], rows)
+        everyone, among = indices, None if known is None else known.to(rows.device)
+        first = 0
+        if process_count() > 1 and self.training:
+            everyone = rows_of_all(indices)
+            among = None if among is None else rows_of_all(among.to(torch.uint8)).bool()
+            first = distributed.get_rank() * len(indices)
+        order = mixing.permutation.to(rows.device, non_blocking=True)[first:][: len(indices)]
+        partners = self.memory[everyone[order]]
+        if among is not None:
+            partners = torch.where(among[order], partners, rows)
         return mixing.share * rows + (1.0 - mixing.share) * partners
 
     def elementwise(self, logits: Tensor, labels: Tensor, recalled: Tensor | None = None) -> Tensor:
@@ -186,7 +197,8 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         known = known_entries(labels)
         self.remember(indices, logits if ema_logits is None else ema_logits, known)
         if mixing is None and self.mix:
-            mixing = self.mixing(len(indices))
+            joint = process_count() if self.training else 1
+            mixing = self.mixing(joint * len(indices))
         self.step += 1
         return self.mean(self.elementwise(logits, labels, self.recall(indices, mixing, known)), labels)
 
