@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from ltml_benchmark.data import Folder, Split
 from ltml_benchmark.errors import UserError
@@ -23,26 +22,19 @@ DECIDED = ("bacc", "f1", "sensitivity", "specificity", "precision", "threshold")
 Scores = NDArray[np.float32] | NDArray[np.float64]
 
 
-def prior_thresholds(shown: NDArray[np.float64], shift: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """Thresholds on the score p of a model that learned under a prior: σ(logit π + s·v).
+def prior_thresholds(shown: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds of the prior correction for scores that are probabilities: the shares of positives themselves.
 
-    A positive counts as more likely than chance where its log-odds u = p − s·v are above those of the prior. That is
-    logit adjustment after training (Menon et al., ICLR 2021) with τ = 1: the rule that is best for balanced accuracy
-    when the scores are calibrated under what training showed.
+    Deciding above the prior is logit adjustment after training (Menon et al., ICLR 2021): the rule that is best for
+    balanced accuracy when scores are calibrated. Runs of ours keep the thresholds that belong to their loss.
 
     Args:
-        shown: (C,) share π of positives among the labels that training showed.
-        shift: (C,) s·v of a loss that shifts logits (NR, ANR, DB); None: 0.
+        shown: (C,) share of positives among the labels that training showed.
 
     Returns:
-        (C,) thresholds.
-
-    Example:
-        >>> prior_thresholds(np.array([0.5, 0.1])).round(3)
-        array([0.5, 0.1])
+        (C,) thresholds inside (0, 1).
     """
-    logit = special.logit(np.clip(shown, 1e-6, 1 - 1e-6))
-    return np.asarray(special.expit(logit if shift is None else logit + shift), dtype=np.float64)
+    return np.clip(shown, 1e-6, 1 - 1e-6)
 
 
 def evaluate_split(

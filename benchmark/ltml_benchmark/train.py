@@ -23,7 +23,7 @@ from ltml_benchmark.engine import device_name, predict, start_fabric, world_size
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.jointly import alike_on_all, join_batch_norms
 from ltml_benchmark.logs import Logger, Meter, make_loggers
-from ltml_benchmark.losses import decision_warning
+from ltml_benchmark.losses import decision_warning, logit_of_share
 from ltml_benchmark.metrics import best_thresholds
 from ltml_benchmark.models import build_model, load_weights, save_weights
 from ltml_benchmark.onlyone import only_one
@@ -33,7 +33,7 @@ from ltml_benchmark.preflight import check, loss_for
 from ltml_benchmark.prepare import Prepared, Sources, prepare
 from ltml_benchmark.runfiles import write_predictions
 from ltml_benchmark.runrecord import finish_record, start_record
-from ltml_benchmark.scoring import epoch_scalars, evaluate_split, metrics_content, prior_thresholds, selection_value
+from ltml_benchmark.scoring import epoch_scalars, evaluate_split, metrics_content, selection_value
 from ltml_benchmark.transforms import training_view, view_draws
 
 logger = logging.getLogger(__name__)
@@ -372,7 +372,7 @@ def save(run: Run) -> None:
     if not run.fabric.is_global_zero:
         return
     (validation, validation_scores), (test_split, test_scores) = scored
-    prior = prior_thresholds(shown_prior(run), loss_shift(run))
+    prior = taught_thresholds(run, shown_prior(run))
     parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
     write_predictions(run.out / "predictions.parquet", run.folder.labels, parts, prior)
     counted = only_verified(test_split) if run.recipe.verified_only else test_split
@@ -401,12 +401,10 @@ def shown_prior(run: Run) -> NDArray[np.float64]:
     return np.asarray(positives / np.maximum(seen, 1), dtype=np.float64)
 
 
-def loss_shift(run: Run) -> NDArray[np.float64] | None:
-    """(C,) s·v of a loss that shifts logits by class frequencies; None for the others."""
-    shift = getattr(getattr(run.loss, "base", run.loss), "shift", None)
-    if shift is None:
-        return None
-    return np.asarray(shift(torch.zeros(len(run.folder.labels), dtype=torch.float64)), dtype=np.float64)
+def taught_thresholds(run: Run, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C,) scores that the loss teaches for images of which the shown share are positive: the prior correction."""
+    share = torch.tensor(np.clip(shown, 1e-6, 1 - 1e-6))
+    return np.asarray(torch.sigmoid(logit_of_share(run.loss.cpu(), share)), dtype=np.float64)
 
 
 def checkpoint(run: Run) -> None:

@@ -129,8 +129,8 @@ def test_the_study_says_how_much_of_a_gain_is_calibration() -> None:
     }
     study = {"methods": ["bce", "a"], "missed": [0.4], "seeds": 3, "results": results}
     sentence = noise.calibration_verdict(study, 0.4)
-    assert "a +10.0 at 0.5, +1.0 at the prior, +0.3 at validation thresholds" in sentence
-    assert "so 90 % of the gain is calibration" in sentence
+    assert "+10.0 points on average at 0.5, +1.0 when all decide at the prior, +0.3 when all decide" in sentence
+    assert "bce itself has 71.0 at 0.5 and 71.0 at the prior; the best of the others at 0.5 is a with 81.0" in sentence
 
 
 def test_every_recipe_of_the_demo_shares_its_settings() -> None:
