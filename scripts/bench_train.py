@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ltml_benchmark.config import ModelConfig, OptimizerConfig, Recipe, TransformConfig, load_recipe
 from ltml_benchmark.losses import make_loss
-from ltml_benchmark.models import build_model
+from ltml_benchmark.models import RESNETS, build_model
 from ltml_benchmark.optim import make_optimizer
 from ltml_benchmark.transforms import training_view, view_draws
 
@@ -41,9 +41,9 @@ def main() -> None:
     torch.set_num_threads(1)
     device = torch.device(options.device)
     amp = torch.bfloat16 if device.type == "cuda" else None
-    config = ModelConfig(
-        name=options.model, weights="none", frozen_stages=options.frozen, norm_eval=options.frozen >= 0
-    )
+    config = ModelConfig(name=options.model, weights="none")
+    if RESNETS.match(options.model):
+        config = config.model_copy(update={"frozen_stages": options.frozen, "norm_eval": options.frozen >= 0})
     model = build_model(config, tuple(f"class {c}" for c in range(N_CLASSES))).to(
         device, memory_format=torch.channels_last
     )

@@ -17,13 +17,17 @@ from numpy.typing import NDArray
 
 from ltml_benchmark.decode import decode_gray
 from ltml_benchmark.errors import UserError
+from ltml_benchmark.onlyone import only_one
+from ltml_benchmark.runfiles import read_json
 
 CACHE_FILE = "cache.json"
 PIXEL_FILE = "pixels.u8"
 INDEX_FILE = "index.parquet"
 DONE_FILE = "done.u8"
-FORMAT = "ltml-benchmark-cache/1"
+FORMAT = "ltml-benchmark-cache/2"
 CHUNK = 512
+SAMPLED = 8
+"""Sources whose bytes tell one set of images from another with the same names."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ class CacheView:
         """Copy these rows: (B, size, size) uint8."""
         return self.pixels[self.positions[rows]]
 
+    def stored(self, row: int) -> bytes:
+        """The decoded bytes of one row."""
+        return bytes(self.pixels[self.positions[row]].tobytes())
+
 
 @dataclass(frozen=True)
 class ImageCache:
@@ -51,7 +59,7 @@ class ImageCache:
     @classmethod
     def open(cls, path: Path) -> "ImageCache":
         """Map a finished cache; a half-written one has no `cache.json`."""
-        about = json.loads((path / CACHE_FILE).read_text("utf-8"))
+        about = read_json(path / CACHE_FILE, "run `ltml-benchmark cache` again")
         if about.get("format") != FORMAT:
             raise UserError(f"{path / CACHE_FILE} is no image cache of this version; run `ltml-benchmark cache` again.")
         index = pq.read_table(path / INDEX_FILE)
@@ -98,13 +106,30 @@ def build_cache(
 
     Returns:
         The content of `cache.json`.
+
+    Raises:
+        UserError: `out` holds or is getting another cache, or not one image can be decoded.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    with only_one(out, "filling the cache"):
+        return _filled(ids, sources, out, size, workers, progress)
+
+
+def _filled(
+    ids: Sequence[str],
+    sources: Sequence[Path | bytes],
+    out: Path,
+    size: int,
+    workers: int | None,
+    progress: Callable[[int], None] | None,
+) -> dict[str, Any]:
     count = len(ids)
-    identity = hashlib.sha256("\n".join([FORMAT, str(size), *ids]).encode()).hexdigest()
+    named = hashlib.sha256("\n".join([FORMAT, str(size), *ids]).encode())
+    for row in np.linspace(0, count - 1, min(SAMPLED, count), dtype=np.int64):
+        named.update(_bytes_of(sources[int(row)]))
+    identity = named.hexdigest()
     finished = out / CACHE_FILE
     if finished.is_file():
-        about: dict[str, Any] = json.loads(finished.read_text("utf-8"))
+        about: dict[str, Any] = read_json(finished, "it describes the cache; give another --out, or delete the folder")
         if about.get("identity") == identity:
             return about
         raise UserError(f"{out} holds a cache of other images or another size; give another --out, or delete it.")
@@ -137,6 +162,8 @@ def build_cache(
             done.flush()
             if progress is not None:
                 progress(min(start + CHUNK, count))
+    if count and not np.any(done == 1):
+        raise UserError(f"Not one of {count} images could be decoded ({next(iter(reasons.values()))}); check --images.")
     skipped = [{"image_id": ids[row], "reason": reasons[row]} for row in np.flatnonzero(done == 2).tolist()]
     index = pa.table({"image_id": pa.array(ids, pa.string())})
     pq.write_table(index, out / f"{INDEX_FILE}.part")
@@ -147,3 +174,13 @@ def build_cache(
     done_path.unlink()
     started.unlink()
     return about
+
+
+def _bytes_of(source: Path | bytes) -> bytes:
+    """What is stored there; nothing where the file is missing."""
+    if isinstance(source, bytes):
+        return source
+    try:
+        return source.read_bytes()
+    except OSError:
+        return b""

@@ -1,84 +1,132 @@
 """`state.pt`: what exact resuming needs, written whole or not at all, read without unpickling code."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from ltml_benchmark.config import Recipe
-from ltml_benchmark.data import Folder
 from ltml_benchmark.errors import UserError
+from ltml_benchmark.identity import LENGTH, SCORING, differences
+from ltml_benchmark.optim import learning_rate
+from ltml_benchmark.prepare import Prepared
+from ltml_benchmark.runfiles import read_json
 from ltml_benchmark.runrecord import is_finished
 
 STATE_FILE = "state.pt"
-FREE_SETTINGS = {
-    "workers",
-    "log_every",
-    "checkpoint_every",
-    "loggers",
-    "description",
-    "eval_batch_size",
-    "verified_only",
-}
-"""Settings that a resumed run may change, because they do not change what is learned."""
+WEIGHTS_FILE = "model.safetensors"
+Standing = Literal["new", "finished", "goes on"]
 
 
-def state_to_resume(out: Path, resume: str | None) -> Path | None:
-    """The checkpoint to go on with, if any; a folder in use is never overwritten silently.
+def standing(run: Prepared, out: Path, resume: str | None) -> Standing:
+    """What a folder is to a run: nothing yet, its answer, or a beginning of it.
+
+    A finished run is the answer to the same question only: recipe, data, pixels, starting weights and the code's way of
+    computing. Scored differently it is scored again; more epochs go on where it stopped, when that is what a longer run
+    would have done.
 
     Args:
-        out: Run folder.
+        run: The run.
+        out: Its folder.
         resume: None, `auto`, or the path of a state file.
 
     Raises:
-        UserError: The folder holds a run and resuming was not asked for, or the file is missing.
+        UserError: The folder holds another run (the sentence names the difference), or one and resuming was not asked
+            for, or the state file is missing.
     """
     own = out / STATE_FILE
+    finished = is_finished(out)
     if resume is None:
-        if own.exists() or is_finished(out):
+        if own.exists() or finished:
             raise UserError(f"{out} already holds a run; go on with it by --resume auto, or give another --out.")
-        return None
-    if resume == "auto":
-        return own if own.is_file() else None
-    if not Path(resume).is_file():
-        raise UserError(f"The checkpoint {resume} was not found; --resume takes `auto` or the path of a state.pt.")
-    return Path(resume)
+        return "new"
+    if resume != "auto":
+        if not Path(resume).is_file():
+            raise UserError(f"The checkpoint {resume} was not found; --resume takes `auto` or the path of a state.pt.")
+        if (own.exists() or finished) and Path(resume).resolve() != own.resolve():
+            raise UserError(f"{out} already holds a run; give the state of another one with another --out.")
+        return "goes on"
+    if finished:
+        theirs = read_json(out / "manifest.json", "it describes the run").get("answers", {})
+        if not differences(run.question.content(), theirs, frozenset()):
+            return "finished"
+        other = differences(run.question.content(), theirs, SCORING | LENGTH)
+        if other:
+            raise UserError(
+                f"{out} holds a finished run with another {other[0]}; give the settings it was made with, or another "
+                "--out."
+            )
+        if not own.is_file():
+            raise UserError(
+                f"{out} holds a finished run without its {STATE_FILE}, so it cannot go on; give another --out."
+            )
+    return "goes on" if own.is_file() else "new"
 
 
-def save_state(out: Path, state: Mapping[str, Any], recipe: Recipe, folder: Folder) -> None:
-    """Write the checkpoint with the recipe and the data it belongs to."""
+def state_path(out: Path, resume: str | None) -> Path:
+    """The state file that a run goes on from."""
+    return out / STATE_FILE if resume in (None, "auto") else Path(resume)
+
+
+def save_state(out: Path, state: Mapping[str, Any], run: Prepared) -> None:
+    """Write the checkpoint with the question it belongs to."""
     partial = out / f"{STATE_FILE}.part"
-    belongs = {"recipe": recipe.model_dump(mode="json"), "data": folder.manifest_sha256}
-    torch.save({**state, **belongs}, partial)
+    torch.save({**state, "question": run.question.content()}, partial)
     partial.replace(out / STATE_FILE)
 
 
-def load_state(path: Path, recipe: Recipe, folder: Folder) -> dict[str, Any]:
+def load_state(path: Path, run: Prepared, out: Path) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are accepted.
 
+    Weights of the best epoch so far that lie beside a checkpoint of another folder come along.
+
     Raises:
-        UserError: No checkpoint, or one of another recipe or data set.
+        UserError: No checkpoint, one of another run, or one that a run of another length would not have come through.
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        theirs, data = state["recipe"], state["data"]
+        theirs, step, best = state["question"], int(state["progress"]["step"]), int(state["progress"]["best_epoch"])
     except Exception as error:  # torch raises many kinds on foreign files
         raise UserError(
             f"{path} is no checkpoint of this benchmark ({type(error).__name__}); start in another --out."
         ) from error
-    if data != folder.manifest_sha256:
-        raise UserError(f"{path} was trained on another data set than {folder.path}; give that one, or another --out.")
-    ours = recipe.model_dump(mode="json")
-    changed = sorted(key for key in ours if key not in FREE_SETTINGS and theirs.get(key) != ours[key])
-    if changed:
-        raise UserError(
-            f"{path} was started with another `{changed[0]}` ({_short(theirs.get(changed[0]))}, now "
-            f"{_short(ours[changed[0]])}); resume with the same settings, or give another --out."
-        )
+    other = differences(run.question.content(), theirs, SCORING | LENGTH)
+    if other:
+        raise UserError(f"{path} was started with another {other[0]}; resume with the same, or give another --out.")
+    refuse_other_path(path, run, theirs["recipe"], step)
+    if best >= 0 and path.parent.resolve() != out.resolve():
+        weights = path.parent / WEIGHTS_FILE
+        if not weights.is_file():
+            raise UserError(f"{path} goes with the weights of epoch {best} in {weights}, which are not there.")
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(weights, out / WEIGHTS_FILE)
     return state
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 120 else text[:117] + "..."
+def refuse_other_path(path: Path, run: Prepared, theirs: Mapping[str, Any], step: int) -> None:
+    """Refuse to go on to another length when the steps already taken would have been others.
+
+    Raises:
+        UserError: The new length is behind the checkpoint, cuts an epoch elsewhere, or changes learning rates.
+    """
+    recipe = run.recipe
+    changed = [key for key in sorted(LENGTH) if theirs[key] != getattr(recipe, key)]
+    if not changed:
+        return
+    shown = f"`{changed[0]}` ({theirs[changed[0]]}, now {getattr(recipe, changed[0])})"
+    if step > run.total_steps:
+        raise UserError(f"{path} stands at batch {step} and was started with another {shown}; give another --out.")
+    before = run.steps_per_epoch * theirs["epochs"]
+    before = min(before, theirs["max_steps"]) if theirs["max_steps"] else before
+    if step == before and step % run.steps_per_epoch:
+        raise UserError(f"{path} ended inside an epoch and was started with another {shown}; give another --out.")
+    rates = (
+        [learning_rate(recipe.optimizer.lr, recipe.schedule, s, run.steps_per_epoch, total) for s in range(step)]
+        for total in (before, run.total_steps)
+    )
+    if len({tuple(each) for each in rates}) > 1:
+        raise UserError(
+            f"{path} was started with another {shown}, and its learning rates up to batch {step} would have differed "
+            f"(schedule {recipe.schedule.name}, warm-up {recipe.schedule.warmup_steps}); give another --out."
+        )

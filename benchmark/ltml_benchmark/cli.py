@@ -35,7 +35,7 @@ def run(
     resume: str | None = None,
     seeds: int = 1,
     verified_only: bool = False,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     devices: int = 1,
     dry_run: bool = False,
     overrides: Annotated[Recipe | None, Parameter(name="*")] = None,
@@ -56,16 +56,17 @@ def run(
     images:
         Folder that holds `files/` (or `files/` itself), or a cache; without it the data set's `image` column is read.
     resume:
-        `auto` goes on with what is in --out and skips finished runs; a path names a state.pt.
+        `auto` goes on with what is in --out and skips runs that are the answer already, refusing any other; a path
+        names a state.pt.
     seeds:
         Number of runs with consecutive seeds.
     verified_only:
         Score only those test labels that a person verified (data built with --gold or --reviewed); epochs and
         thresholds are still chosen on all validation labels.
     device:
-        Where to train; `auto` takes a GPU where there is one.
+        Where to train; `auto` takes a GPU where there is one (`mps` is Apple's).
     devices:
-        Processes, one per GPU (or CPU process).
+        Processes on this machine, one per GPU (or CPU process); torchrun's own number wins.
     dry_run:
         Show the resolved recipe, the data and the number of steps, and stop.
     """
@@ -114,7 +115,7 @@ def demo(
     from rich.progress import Progress
 
     from ltml_benchmark.demo import run_demo
-    from ltml_benchmark.noise import study_table, verdict
+    from ltml_benchmark.noise import RULES_OF_BACC, calibration_verdict, study_table, verdict
     from ltml_benchmark.report.page import write_report
     from ltml_benchmark.report.runs import read_runs
     from ltml_benchmark.report.tables import table_of_runs
@@ -134,7 +135,10 @@ def demo(
     print(table_of_runs(sorted(clean, key=lambda run: (order[run.name], run.seed))))
     print(f"Tail by share of positives missed, mean and 95 % interval over {study['seeds']} seeds\n")
     print(study_table(study) + "\n")
+    print("BACC of the tail under every decision rule\n")
+    print(study_table(study, metrics=RULES_OF_BACC) + "\n")
     sentences = [verdict(study, metric, rate) for rate in missed for metric in ("bacc", "auc")]
+    sentences += [calibration_verdict(study, rate) for rate in missed]
     print("\n".join(filter(None, sentences)))
     write_report(sorted(runs, key=lambda run: order[run.name]), out / "report.html", study)
     print(f"\n{study['runs_trained']} runs in {study['seconds']:.0f} s; report: {out / 'report.html'}")
@@ -150,6 +154,7 @@ def score(
     split: Literal["test", "validation", "train"] = "test",
     replicates: int = 1000,
     verified_only: bool = False,
+    decide: Literal["raw", "prior", "validation"] = "raw",
 ) -> None:
     """Score anybody's predictions: `image_id` and one column of probabilities per class.
 
@@ -169,12 +174,15 @@ def score(
         Bootstrap replicates over patients for the intervals; 0: none.
     verified_only:
         Count only labels that a person verified (data built with --gold or --reviewed).
+    decide:
+        What is a positive decision in BACC and F1: a score above 0.5, above the prior that training showed (the shares
+        in the training split for predictions of other programs), or above the best threshold on validation.
     """
     from ltml_benchmark.report.console import metrics_table, show
     from ltml_benchmark.scored import score as score_predictions
     from ltml_benchmark.scored import write_scored
 
-    content = score_predictions(predictions, data, split, replicates, verified_only)
+    content = score_predictions(predictions, data, split, replicates, verified_only, decide)
     if out is not None:
         write_scored(out, content, predictions, data, name or predictions.stem)
     show(metrics_table(content))
@@ -186,7 +194,7 @@ def table(
     *,
     like: Literal["table1", "table2"] | None = None,
     format: Literal["md", "latex", "csv"] = "md",
-    threshold: Literal["0.5", "validation"] = "0.5",
+    decide: Literal["raw", "prior", "validation"] | None = None,
 ) -> None:
     """BACC and AUC of runs, Total, Head, Medium and Tail; several seeds as mean and deviation.
 
@@ -198,40 +206,49 @@ def table(
         Print the paper's rows beside ours.
     format:
         Markdown, LaTeX or CSV.
-    threshold:
-        Scores are cut at 0.5, or where BACC was best on validation.
+    decide:
+        Cut scores at 0.5, at the prior that training showed, or where BACC was best on validation; each run's own rule
+        by default. BACC Total and Tail are printed under all three.
     """
     from ltml_benchmark.report.runs import read_runs
     from ltml_benchmark.report.tables import table_of_runs
 
-    print(table_of_runs(read_runs(runs), like, format, threshold), end="")
+    print(table_of_runs(read_runs(runs), like, format, decide), end="")
 
 
 @app.command
 def compare(
-    run_a: Path, run_b: Path, *, data: Path | None = None, replicates: int = 1000, verified_only: bool = False
+    run_a: Path,
+    run_b: Path,
+    *,
+    data: Path | None = None,
+    replicates: int = 1000,
+    verified_only: bool = False,
+    decide: Literal["raw", "prior", "validation"] = "raw",
 ) -> None:
-    """Paired bootstrap of two runs over test patients: what B gains over A, per class and group.
+    """Paired comparison of two methods over test patients and seeds: what B gains over A, per class and group.
 
     Parameters
     ----------
     run_a:
-        The reference.
+        The reference: a run, or a folder of several seeds of one recipe.
     run_b:
-        What is compared with it.
+        What is compared with it; runs with the same seed are paired.
     data:
         Data set with the test labels; where run A was trained by default.
     replicates:
         Bootstrap replicates.
     verified_only:
         Count only labels that a person verified (data built with --gold or --reviewed).
+    decide:
+        Decision rule behind BACC.
     """
     from ltml_benchmark.report.console import comparison_table, show
     from ltml_benchmark.report.runs import read_runs
-    from ltml_benchmark.scored import compare_runs
+    from ltml_benchmark.scored import compare_runs, paired
 
-    (a,), (b,) = read_runs([run_a]), read_runs([run_b])
-    show(comparison_table(compare_runs(a, b, data, replicates, verified_only)))
+    pairs = paired(read_runs([run_a]), read_runs([run_b]), (run_a, run_b))
+    show(comparison_table(compare_runs(pairs, data, replicates, verified_only, decide)))
 
 
 @app.command

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ltml_benchmark.errors import UserError
+from ltml_benchmark.recommended import recommended_for
 
 
 class Section(BaseModel):
@@ -24,9 +25,11 @@ class DataConfig(Section):
     class_counts: Literal["train", "all"] = "train"
     """Images that n_i and N are counted on: the training split, or all splits as the authors' release did."""
     decode_size: int = Field(256, ge=8)
-    """Side in pixels of decoded images; a cache brings its own."""
+    """Side in pixels of decoded images; a cache brings its own, which is what config.yaml then says."""
     missing_images: Literal["error", "drop"] = "error"
     """What an image that cannot be found does: stop the run, or leave the split (counted in the manifest)."""
+    images: str = ""
+    """Image root or cache, as `--images`; empty: the `image` column. A run's config.yaml says its own."""
 
 
 class ModelConfig(Section):
@@ -36,14 +39,15 @@ class ModelConfig(Section):
     """`resnet50`, `tiny_cnn`, any torchvision classification name, or `timm:NAME`."""
     weights: str = "default"
     """`default` (ImageNet), `none`, or the path of a .safetensors or state-dict file."""
-    neck: Literal["pfc", "none"] = "pfc"
-    """`pfc`: FC 2048-256, batch normalisation, dropout before the head (resnet50 only)."""
-    dropout: float = Field(0.5, ge=0, lt=1)
-    """Dropout of the neck."""
+    neck: Literal["pfc", "none"] | None = None
+    """`pfc`: FC to 256, batch normalisation, dropout before a torchvision ResNet's head; unset: resnet50 has it."""
+    dropout: float | None = Field(None, ge=0, lt=1)
+    """Dropout of the neck; unset: 0.5 where there is a neck."""
     frozen_stages: int | None = Field(None, ge=-1, le=4)
-    """ResNet stages that do not learn: -1 none, 0 the stem, 1 stem and layer1; unset: 1 with weights, -1 without."""
+    """Stages of a torchvision ResNet that do not learn: -1 none, 0 the stem, 1 stem and layer1; unset: 1 for resnet50
+    with weights, else -1."""
     norm_eval: bool | None = None
-    """Backbone batch normalisation uses its stored statistics; unset: yes with weights, no without."""
+    """Batch normalisation of a torchvision ResNet uses its stored statistics; unset: yes for resnet50 with weights."""
 
 
 class LossConfig(Section):
@@ -53,14 +57,19 @@ class LossConfig(Section):
     """Name in the loss registry; `ltml-benchmark list` prints them."""
     formulation: Literal["paper", "released"] = "paper"
     """Equations of the paper, or what the authors' release computes."""
-    parameters: dict[str, bool | int | float | str | dict[str, bool | int | float | str] | None] = {}
-    """Keyword arguments of the loss, such as `delta` or `bias_scale`."""
+    parameters: dict[str, bool | int | float | str | dict[str, bool | int | float | str]] = {}
+    """Keyword arguments of the loss, such as `delta` or `bias_scale`; null takes one away that the base had given."""
 
     @field_validator("parameters", mode="before")
     @classmethod
-    def numbers_from_the_command_line(cls, value: object) -> object:
-        """Words of the command line as the numbers, truth values and nothing that they spell."""
-        return {key: _spelt(item) for key, item in value.items()} if isinstance(value, dict) else value
+    def as_the_loss_takes_them(cls, value: object) -> object:
+        """Words of the command line as the numbers and truth values that they spell; what is null is not given."""
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            return value
+        spelt = {key: _spelt(item) for key, item in value.items()}
+        return {key: item for key, item in spelt.items() if item is not None}
 
 
 class SamplerConfig(Section):
@@ -151,18 +160,27 @@ class Recipe(Section):
     """Images per batch and process when scoring."""
     seed: int = Field(0, ge=0)
     """Seed of weights, sampling and augmentation."""
-    precision: Literal["auto", "32", "bf16", "fp16"] = "auto"
-    """Autocast of the model: bf16 on a GPU and 32 elsewhere when auto; losses are always float32."""
+    precision: Literal["auto", "32", "tf32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the model: bf16 autocast on a CUDA GPU and 32 elsewhere when auto; 32 is full float32, tf32 lets a
+    GPU round the factors of products to 10 bits; losses are always float32."""
     channels_last: bool = True
     """Memory layout of images and weights."""
     compile: bool = False
     """Compile the model with torch.compile."""
+    compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = "default"
+    """Mode of torch.compile."""
     deterministic: bool = False
     """Only deterministic kernels on a GPU (a CPU run is deterministic anyway)."""
     ema: float = Field(0.0, ge=0, lt=1)
     """Decay per step of a moving average of weights and buffers that is then scored and saved; 0: none."""
+    ema_mode: Literal["eval", "train"] = "eval"
+    """How the average predicts for a loss that asks it (nvum): with stored statistics and without dropout, or in
+    training mode as NVUM's authors run it. It is scored in eval mode always."""
     select: Literal["bacc", "auc", "ap", "last"] = "bacc"
-    """Validation metric (Total) that chooses the epoch; `last` keeps the last one."""
+    """Validation metric (Total) that chooses the epoch, BACC at a score of 0.5; `last` keeps the last one."""
+    decide: Literal["raw", "prior", "validation"] = "raw"
+    """What counts as a positive decision in BACC and F1: a score above 0.5, above the prior that training showed (logit
+    adjustment), or above the threshold that was best on validation. The other two are printed beside it."""
     verified_only: bool = False
     """Score only those test labels that a person verified; training and validation use all known ones."""
     bootstrap: int = Field(200, ge=0)
@@ -227,9 +245,11 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe
     try:
         if is_suite:
             return Suite.model_validate(settings)
-        return Recipe.model_validate(merge(settings, overrides or {}))
+        recipe = Recipe.model_validate(lay(settings, overrides or {}))
     except ValidationError as error:
         raise UserError(f"{shown}: {explain(error)}") from error
+    refuse_idle_settings(recipe)
+    return recipe
 
 
 def _with_bases(name: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
@@ -246,7 +266,44 @@ def _with_bases(name: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
     base = settings.pop("base", None)
     if base is None:
         return settings, shown
-    return merge(_with_bases(str(base), (*seen, name))[0], settings), shown
+    return lay(_with_bases(str(base), (*seen, name))[0], settings), shown
+
+
+def lay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`merge`, but a loss of another name or formulation starts from its own parameters, not from those below."""
+    merged = merge(below, above)
+    old, new = below.get("loss"), above.get("loss")
+    if not isinstance(new, Mapping):
+        return merged
+    before = {"name": "bce", "formulation": "paper", **(old if isinstance(old, Mapping) else {})}
+    if any(new.get(key, before[key]) != before[key] for key in ("name", "formulation")):
+        loss = {**before, **new}
+        own = recommended_for(str(loss["name"]), str(loss["formulation"]))
+        given = new.get("parameters")
+        merged["loss"] = {**loss, "parameters": merge(own, given if isinstance(given, Mapping) else {})}
+    return merged
+
+
+def refuse_idle_settings(recipe: Recipe) -> None:
+    """Refuse a setting that this recipe would read and not use.
+
+    Raises:
+        UserError: Names the setting and what it belongs to.
+    """
+    adam = recipe.optimizer.name != "sgd"
+    step, warm = recipe.schedule.name == "step", recipe.schedule.warmup_steps > 0
+    plain = (SamplerConfig(), OptimizerConfig(), ScheduleConfig())
+    for used, key, value, default, what in (
+        (recipe.sampler.name == "class-aware", "sampler.reduce", recipe.sampler.reduce, plain[0].reduce, "class-aware"),
+        (adam, "optimizer.eps", recipe.optimizer.eps, plain[1].eps, "adam and adamw"),
+        (step, "schedule.milestones", recipe.schedule.milestones, plain[2].milestones, "the schedule step"),
+        (step, "schedule.gamma", recipe.schedule.gamma, plain[2].gamma, "the schedule step"),
+        (warm, "schedule.warmup_ratio", recipe.schedule.warmup_ratio, plain[2].warmup_ratio, "a run with warm-up"),
+        (recipe.compile, "compile_mode", recipe.compile_mode, "default", "--compile"),
+        (recipe.ema > 0, "ema_mode", recipe.ema_mode, "eval", "--ema"),
+    ):
+        if not used and value != default:
+            raise UserError(f"`{key}` is {value}, but it belongs to {what} and would do nothing here; leave it away.")
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from ltml_benchmark.config import Recipe, Suite, load_recipe, shipped_recipes
 from ltml_benchmark.data import open_folder
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.noise import STUDY_FILE
+from ltml_benchmark.onlyone import only_one
 from ltml_benchmark.phantoms import read_truth, write_folder
 from ltml_benchmark.runfiles import read_json, write_json
-from ltml_benchmark.runrecord import is_finished
+from ltml_benchmark.scoring import RULES
 
 SIZES = {"train": 2400, "validation": 600, "test": 1500}
 IMAGE_SIZE = 32
@@ -36,6 +37,7 @@ SETTINGS: dict[str, Any] = {
     "checkpoint_every": 100000,
 }
 """What the demo changes in every recipe alike: a network and a number of steps for a CPU."""
+RECOVERED_FILE = "recovered.json"
 SAME_AS_ANOTHER = {"baseline", "tiny"}
 """Recipes that differ from another one in name, or in what SETTINGS set."""
 
@@ -107,31 +109,31 @@ def run_demo(
         for name in names
         for seed in range(seeds)
     ]  # fmt: skip
-    prepare(out, jobs)
-    todo = [job for job in jobs if not (job.out / "recovered.json").is_file()]
-    for place, job in enumerate(finished(todo, workers or os.cpu_count() or 1), start=len(jobs) - len(todo) + 1):
-        if progress is not None:
-            progress(place, len(jobs), f"{job.recipe}, {job.missed:.0%} missed, seed {job.seed}")
-    study = collect(jobs, names, list(missed))
-    study["seconds"] = round(time.time() - started, 1)
-    study["runs_trained"] = len(todo)
-    write_json(out / STUDY_FILE, study)
+    trained = 0
+    with only_one(out, "running the demo in"):
+        prepare(out, jobs)
+        for place, (job, was_trained) in enumerate(finished(jobs, workers or os.cpu_count() or 1), start=1):
+            trained += was_trained
+            if progress is not None:
+                progress(place, len(jobs), f"{job.recipe}, {job.missed:.0%} missed, seed {job.seed}")
+        study = collect(jobs, names, list(missed))
+        study["seconds"] = round(time.time() - started, 1)
+        study["runs_trained"] = trained
+        write_json(out / STUDY_FILE, study)
     return study
 
 
-def finished(jobs: Sequence[Job], workers: int) -> Iterator[Job]:
-    """Jobs as they end: in this process, or in several with one thread each."""
+def finished(jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, bool]]:
+    """Jobs as they end, and whether they trained: in this process, or in several with one thread each."""
     if workers == 1 or len(jobs) < 2:
         for job in jobs:
-            run_job(job)
-            yield job
+            yield job, run_job(job)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_one_thread) as pool:
         waiting = {pool.submit(run_job, job): job for job in jobs}
         for future in as_completed(waiting):
-            future.result()
-            yield waiting[future]
+            yield waiting[future], future.result()
 
 
 def data_folder(out: Path, missed: float, seed: int) -> Path:
@@ -146,22 +148,42 @@ def prepare(out: Path, jobs: Sequence[Job]) -> None:
 
     root = out / "images"
     for job in jobs:
+        draw = job.seed if job.missed else 0
         if not (job.data / "manifest.json").is_file():
-            write_folder(job.data, SIZES, IMAGE_SIZE, 0, job.missed, job.seed if job.missed else 0, root)
+            write_folder(job.data, SIZES, IMAGE_SIZE, 0, job.missed, draw, root)
+            continue
+        folder = open_folder(job.data)
+        sizes = {name: len(split) for name, split in folder.splits.items()}
+        expected = {"seed": 0, "image_size": IMAGE_SIZE, "missed": job.missed, "noise_seed": draw}
+        if sizes != SIZES or folder.manifest.get("config") != expected:
+            raise UserError(f"{job.data} holds the data of another demo; give another --out, or delete {out}.")
     ids, sources = sources_of(open_folder(jobs[0].data), root)
     build_cache(ids, sources, out / "cache", IMAGE_SIZE)
 
 
-def run_job(job: Job) -> None:
-    """Train one run unless it is finished, and measure how it ranks what its labels missed."""
+def run_job(job: Job) -> bool:
+    """Train one run unless it is the answer already, and measure how it ranks what its labels missed.
+
+    Returns:
+        Whether it was trained.
+    """
     from ltml_benchmark.train import train
 
     recipe = load_recipe(job.recipe, {**SETTINGS, "seed": job.seed})
     if not isinstance(recipe, Recipe):
         raise UserError(f"{job.recipe} is a suite.")
-    if not is_finished(job.out):
-        train(recipe, job.data, job.out, job.cache, device="cpu", resume="auto")
-    write_json(job.out / "recovered.json", {"auc": recovered(job, recipe)})
+    before = stamp(job.out)
+    train(recipe, job.data, job.out, job.cache, device="cpu", resume="auto")
+    is_new = stamp(job.out) != before
+    if is_new or not (job.out / RECOVERED_FILE).is_file():
+        write_json(job.out / RECOVERED_FILE, {"auc": recovered(job, recipe)})
+    return is_new
+
+
+def stamp(run: Path) -> int:
+    """When the metrics of a run were written; 0 where there are none."""
+    path = run / "metrics.json"
+    return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def recovered(job: Job, recipe: Recipe) -> dict[str, float]:
@@ -197,11 +219,17 @@ def collect(jobs: Sequence[Job], names: Sequence[str], missed: Sequence[float]) 
     results: dict[str, Any] = {}
     for job in jobs:
         metrics = read_json(job.out / "metrics.json", "the demo made it")
-        recovery = read_json(job.out / "recovered.json", "the demo made it")["auc"]
+        recovery = read_json(job.out / RECOVERED_FILE, "the demo made it")["auc"]
         for group in ("total", "head", "medium", "tail"):
             mean = metrics["groups"][group]["mean"]
-            cut = metrics["best_threshold"]["groups"][group]["mean"]["bacc"]
-            values = {"bacc": mean["bacc"], "auc": mean["auc"], "bacc_validation": cut, "recovered": recovery[group]}
+            decided = {rule: metrics["decisions"][rule]["groups"][group]["mean"]["bacc"] for rule in RULES}
+            values = {
+                "bacc": decided["raw"],
+                "bacc_prior": decided["prior"],
+                "bacc_validation": decided["validation"],
+                "auc": mean["auc"],
+                "recovered": recovery[group],
+            }
             for metric, value in values.items():
                 by_method = results.setdefault(metric, {}).setdefault(group, {})
                 by_method.setdefault(job.recipe, {}).setdefault(f"{job.missed:g}", []).append(value)

@@ -8,7 +8,6 @@ from typing import Any
 from ltml_benchmark.config import Recipe, Suite, dump_yaml, load_recipe
 from ltml_benchmark.data import GROUPS, Folder, open_folder
 from ltml_benchmark.errors import UserError
-from ltml_benchmark.runrecord import is_finished
 
 logger = logging.getLogger(__name__)
 
@@ -49,23 +48,35 @@ def run_recipe(
 ) -> list[Path]:
     """Train everything that a command line stands for, one run after the other.
 
-    With `resume="auto"` finished runs are skipped and the unfinished one goes on.
+    All of them are checked before the first one takes a step. With `resume="auto"` runs that are the answer already are
+    skipped and unfinished ones go on.
 
     Returns:
         The run folders.
+
+    Raises:
+        UserError: Any of the runs cannot work, or a folder holds another run.
     """
-    from ltml_benchmark.train import train
+    from ltml_benchmark.checkpoint import standing
+    from ltml_benchmark.engine import world_size
+    from ltml_benchmark.preflight import check
+    from ltml_benchmark.prepare import Sources, prepare
+    from ltml_benchmark.train import train_prepared
 
     plan = planned_runs(name, overrides, out, seeds)
     if len(plan) > 1 and resume not in (None, "auto"):
         raise UserError(f"--resume {resume} is the state of one run, but this command makes {len(plan)}; use auto.")
-    for folder, recipe in plan:
-        if resume == "auto" and is_finished(folder):
-            logger.info("%s is finished", folder)
-            continue
+    sources = Sources(data, images)
+    prepared = [(folder, prepare(recipe, sources, device, devices)) for folder, recipe in plan]
+    seen: set[str] = set()
+    for folder, run in prepared:
+        check(run, seen, world_size(devices))
+        if world_size(devices) == 1:
+            standing(run, folder, resume)
+    for folder, run in prepared:
         if len(plan) > 1:
-            logger.info("%s, seed %d -> %s", recipe.name, recipe.seed, folder)
-        train(recipe, data, folder, images, device, devices, resume)
+            logger.info("%s, seed %d -> %s", run.recipe.name, run.recipe.seed, folder)
+        train_prepared(run, folder, resume)
     return [folder for folder, _ in plan]
 
 
@@ -77,13 +88,24 @@ def is_first_process() -> bool:
 
 
 def describe(name: str, overrides: Mapping[str, Any], data: Path, images: Path | None, seeds: int = 1) -> str:
-    """What a command line would do: resolved recipes, data and steps, without torch."""
+    """What a command line would do: resolved recipes, data and steps.
+
+    Losses, and models without their weights, are tried as the run itself would try them; where torch is not installed
+    the text says that they were not.
+
+    Raises:
+        UserError: Something would stop one of the runs.
+    """
     folder = open_folder(data)
     parts = [data_summary(folder, images)]
-    for path, recipe in planned_runs(name, overrides, Path("RUN"), seeds):
+    plan = planned_runs(name, overrides, Path("RUN"), seeds)
+    parts.append(tried([recipe for _, recipe in plan], folder))
+    for path, recipe in plan:
         batches = epoch_images(recipe, folder) // recipe.batch_size
         if recipe.steps_per_epoch:
             batches = min(batches, recipe.steps_per_epoch)
+        if batches == 0:
+            raise UserError(f"An epoch of {path} has no batch of {recipe.batch_size} images; lower --batch-size.")
         total = batches * recipe.epochs
         total = min(total, recipe.max_steps) if recipe.max_steps else total
         parts.append(
@@ -91,6 +113,31 @@ def describe(name: str, overrides: Mapping[str, Any], data: Path, images: Path |
             + dump_yaml(recipe.model_dump(mode="json"))
         )
     return "\n".join(parts)
+
+
+def tried(recipes: list[Recipe], folder: Folder) -> str:
+    """Try loss and model of every recipe; a comment line that says what was tried.
+
+    Raises:
+        UserError: One of them cannot work.
+    """
+    try:
+        from ltml_benchmark.models import resolved
+        from ltml_benchmark.preflight import check_loss, check_model
+    except ImportError as error:
+        return f"# losses and models were not tried: {error.name} is not installed"
+    seen = set()
+    for recipe in recipes:
+        counts, n_images = folder.class_counts(recipe.data.class_counts)
+        check_loss(recipe, counts, n_images)
+        model = resolved(recipe.model)
+        if model.weights == "default" and model.name != "tiny_cnn":  # nothing is downloaded for a dry run
+            model = model.model_copy(update={"weights": "none"})
+        key = (model.model_dump_json(), recipe.transforms.image_size)
+        if key not in seen:
+            check_model(model, folder.labels, recipe.transforms.image_size, min(2, recipe.batch_size))
+            seen.add(key)
+    return "# loss and model of every run were tried on empty images"
 
 
 def epoch_images(recipe: Recipe, folder: Folder) -> int:

@@ -1,14 +1,17 @@
 """Where numbers go while a run trains: JSONL and CSV always, other loggers when asked."""
 
 import csv
+import importlib
 import json
 import math
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from ltml_benchmark.extras import needs_extra
+from ltml_benchmark.runfiles import write_text
 
 Scalars = Mapping[str, float | int | str]
 
@@ -56,12 +59,12 @@ class FileLogger:
 
 
 class TensorBoardLogger:
-    """Event files under `tensorboard/` in the run folder."""
+    """Event files under `tensorboard/` in the run folder; steps that a resumed run takes again are hidden."""
 
-    def __init__(self, out: Path, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, name: str, settings: Mapping[str, Any], resumed_at: int = 0) -> None:
         with needs_extra("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
-        self.writer: Any = SummaryWriter(str(out / "tensorboard"))
+        self.writer: Any = SummaryWriter(str(out / "tensorboard"), purge_step=resumed_at + 1 if resumed_at else None)
 
     def log(self, event: str, step: int, values: Scalars) -> None:
         """Numbers as scalars `event/name`."""
@@ -75,12 +78,17 @@ class TensorBoardLogger:
 
 
 class WandbLogger:
-    """A Weights & Biases run; `WANDB_MODE=offline` needs no account."""
+    """A Weights & Biases run; `WANDB_MODE=offline` needs no account. A resumed run goes on in the same one."""
 
-    def __init__(self, out: Path, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, name: str, settings: Mapping[str, Any], resumed_at: int = 0) -> None:
         with needs_extra("wandb"):
             import wandb
-        self.run: Any = wandb.init(project="ltml-benchmark", name=name, dir=str(out), config=dict(settings))
+        earlier = remembered(out, "wandb") if resumed_at else None
+        identity = earlier or uuid.uuid4().hex
+        self.run: Any = wandb.init(
+            project="ltml-benchmark", name=name, dir=str(out), config=dict(settings), id=identity, resume="allow"
+        )
+        remember(out, "wandb", identity)
 
     def log(self, event: str, step: int, values: Scalars) -> None:
         """Values as `event/name`."""
@@ -92,9 +100,9 @@ class WandbLogger:
 
 
 class MlflowLogger:
-    """An MLflow run at the tracking URI of the environment, or under `mlruns/` in the run folder."""
+    """An MLflow run at the tracking URI of the environment, or in `mlflow.db` in the run folder; resumed like W&B's."""
 
-    def __init__(self, out: Path, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, name: str, settings: Mapping[str, Any], resumed_at: int = 0) -> None:
         with needs_extra("mlflow"):
             import mlflow
         import os
@@ -103,8 +111,11 @@ class MlflowLogger:
         if "MLFLOW_TRACKING_URI" not in os.environ:
             mlflow.set_tracking_uri(f"sqlite:///{(out / 'mlflow.db').absolute()}")
         mlflow.set_experiment("ltml-benchmark")
-        mlflow.start_run(run_name=name)
-        mlflow.log_params({key: str(value)[:500] for key, value in settings.items()})
+        earlier = remembered(out, "mlflow") if resumed_at else None
+        run = mlflow.start_run(run_id=earlier) if earlier else mlflow.start_run(run_name=name)
+        remember(out, "mlflow", str(run.info.run_id))
+        if not earlier:  # MLflow refuses to change a parameter
+            mlflow.log_params({key: str(value)[:500] for key, value in settings.items()})
 
     def log(self, event: str, step: int, values: Scalars) -> None:
         """Numbers as `event.name`."""
@@ -116,16 +127,42 @@ class MlflowLogger:
         self.mlflow.end_run()
 
 
+def remembered(out: Path, service: str) -> str | None:
+    """The identity that a service's run had in this folder before it was interrupted."""
+    path = out / f"{service}-run.txt"
+    return path.read_text("utf-8").strip() if path.is_file() else None
+
+
+def remember(out: Path, service: str, identity: str) -> None:
+    """Keep the identity of a service's run for resuming."""
+    write_text(out / f"{service}-run.txt", identity + "\n")
+
+
+LIBRARIES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
+"""Logger to the library that it needs; each is an extra of the same name."""
+
+
+def check_loggers(names: tuple[str, ...]) -> None:
+    """Find the libraries of loggers before a run starts.
+
+    Raises:
+        UserError: One is not installed.
+    """
+    for name in names:
+        with needs_extra(name):
+            importlib.import_module(LIBRARIES[name])
+
+
 def make_loggers(
     names: tuple[str, ...], out: Path, run: str, settings: Mapping[str, Any], resumed_at: int
 ) -> list[Logger]:
     """The file logger and those that the recipe names."""
-    makers: dict[str, Callable[[Path, str, Mapping[str, Any]], Logger]] = {
+    makers: dict[str, Callable[[Path, str, Mapping[str, Any], int], Logger]] = {
         "tensorboard": TensorBoardLogger,
         "wandb": WandbLogger,
         "mlflow": MlflowLogger,
     }
-    return [FileLogger(out, resumed_at), *(makers[name](out, run, settings) for name in names)]
+    return [FileLogger(out, resumed_at), *(makers[name](out, run, settings, resumed_at) for name in names)]
 
 
 def _step_of(line: str) -> float:

@@ -1,17 +1,44 @@
 """Models by name: the authors' `resnet50`, torchvision, `timm:NAME`, and `tiny_cnn` on torch alone."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ltml_benchmark.config import ModelConfig
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.extras import needs_extra
+from ltml_benchmark.jointly import JointDropout
 
 NECK_WIDTH = 256
+NECK_DROPOUT = 0.5
+RESNETS = re.compile(r"(resnet|resnext|wide_resnet)\d")
+"""Names of torchvision's ResNet family, whose stages can be frozen and whose head can have a neck."""
+
+
+class AdaptiveMean(nn.Module):
+    """`nn.AdaptiveAvgPool2d` by matrix products, which are deterministic on a GPU."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, size, size)."""
+        rows, columns = (self.shares(length).to(maps) for length in maps.shape[-2:])
+        return torch.einsum("ih,bchw,jw->bcij", rows, maps, columns)
+
+    def shares(self, length: int) -> Tensor:
+        """(size, length): cell i averages the inputs floor(i n / s) to ceil((i + 1) n / s)."""
+        matrix = torch.zeros(self.size, length, dtype=torch.float64)
+        for cell in range(self.size):
+            first, last = cell * length // self.size, -(-(cell + 1) * length // self.size)
+            matrix[cell, first:last] = 1 / (last - first)
+        return matrix
 
 
 class TinyCNN(nn.Module):
@@ -25,7 +52,7 @@ class TinyCNN(nn.Module):
         layers: list[nn.Module] = []
         for before, after in ((3, width), (width, 2 * width), (2 * width, 2 * width)):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.GroupNorm(4, after), nn.ReLU()]
-        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4), nn.Flatten())
+        self.features = nn.Sequential(*layers, AdaptiveMean(4), nn.Flatten())
         self.head = head_layer(32 * width, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -34,11 +61,14 @@ class TinyCNN(nn.Module):
 
 
 class NeckedResNet(nn.Module):
-    """ResNet-50 of the authors' recipe: backbone, PFC neck (FC, batch normalisation, dropout), linear head.
+    """A ResNet, as the authors' recipe has it: backbone, PFC neck (FC, batch normalisation, dropout), linear head.
 
     Frozen stages get no gradient and keep their statistics; with `norm_eval` every batch normalisation
     of the backbone does.
     """
+
+    draws_jointly = True
+    """Its random numbers are drawn for the joint batch of all processes, which then need the same seed."""
 
     def __init__(self, backbone: nn.Module, n_classes: int, config: ModelConfig) -> None:
         super().__init__()
@@ -46,7 +76,7 @@ class NeckedResNet(nn.Module):
         backbone.fc = nn.Identity()
         self.backbone = backbone
         if config.neck == "pfc":
-            self.neck: nn.Module = pfc_neck(width, config.dropout)
+            self.neck: nn.Module = pfc_neck(width, NECK_DROPOUT if config.dropout is None else config.dropout)
             width = NECK_WIDTH
         else:
             self.neck = nn.Identity()
@@ -75,7 +105,7 @@ class NeckedResNet(nn.Module):
                 module.eval()
             if self.norm_eval:
                 for module in self.backbone.modules():
-                    if isinstance(module, nn.BatchNorm2d):
+                    if isinstance(module, _BatchNorm):
                         module.eval()
         return self
 
@@ -85,7 +115,7 @@ def pfc_neck(width: int, dropout: float) -> nn.Sequential:
     linear = nn.Linear(width, NECK_WIDTH)
     nn.init.kaiming_normal_(linear.weight, mode="fan_out")
     nn.init.zeros_(linear.bias)
-    return nn.Sequential(linear, nn.BatchNorm1d(NECK_WIDTH), nn.Dropout(dropout))
+    return nn.Sequential(linear, nn.BatchNorm1d(NECK_WIDTH), JointDropout(dropout))
 
 
 def head_layer(width: int, n_classes: int) -> nn.Linear:
@@ -97,10 +127,33 @@ def head_layer(width: int, n_classes: int) -> nn.Linear:
 
 
 def resolved(config: ModelConfig) -> ModelConfig:
-    """Fill the settings that depend on whether weights are loaded."""
-    pretrained = config.weights != "none"
+    """Fill the settings that depend on the architecture and on whether weights are loaded.
+
+    Raises:
+        UserError: A setting that this architecture would not use.
+    """
+    if not RESNETS.match(config.name):
+        for key, value, idle in (
+            ("frozen_stages", config.frozen_stages, -1),
+            ("norm_eval", config.norm_eval, False),
+            ("neck", config.neck, "none"),
+            ("dropout", config.dropout, None),
+        ):
+            if value not in (None, idle):
+                raise UserError(
+                    f"`model.{key}` acts on torchvision's ResNets alone and would do nothing to {config.name}; "
+                    "leave it away, or choose a ResNet."
+                )
+        return config.model_copy(update={"frozen_stages": -1, "norm_eval": False, "neck": "none"})
+    own = config.name == "resnet50"
+    neck = ("pfc" if own else "none") if config.neck is None else config.neck
+    if neck == "none" and config.dropout is not None:
+        raise UserError(f"`model.dropout` is {config.dropout}, but it belongs to the neck, and this model has none.")
+    pretrained = own and config.weights != "none"
     return config.model_copy(
         update={
+            "neck": neck,
+            "dropout": NECK_DROPOUT if neck == "pfc" and config.dropout is None else config.dropout,
             "frozen_stages": (1 if pretrained else -1) if config.frozen_stages is None else config.frozen_stages,
             "norm_eval": pretrained if config.norm_eval is None else config.norm_eval,
         }
@@ -140,7 +193,10 @@ def build_model(config: ModelConfig, labels: tuple[str, ...]) -> nn.Module:
                 "or timm:NAME."
             )
         net = _created(lambda: zoo.get_model(config.name, weights="DEFAULT" if default else None), config)
-        model = NeckedResNet(net, n_classes, config) if config.name == "resnet50" else _new_head(net, n_classes)
+        if RESNETS.match(config.name):
+            model = NeckedResNet(net, n_classes, config)
+        else:
+            model = _new_head(_without_side_heads(net), n_classes)
     if config.weights not in {"default", "none"}:
         load_weights(model, Path(config.weights), labels)
     return model
@@ -154,6 +210,15 @@ def _created(make: Callable[[], nn.Module], config: ModelConfig) -> nn.Module:
             f"{config.name} could not be made with weights `{config.weights}` ({' '.join(str(error).split())[:160]}); "
             "give --weights PATH or --weights none where there is no network."
         ) from error
+
+
+def _without_side_heads(net: nn.Module) -> nn.Module:
+    """GoogLeNet and Inception without the auxiliary heads that make them return tuples while they train."""
+    for name in ("aux1", "aux2", "AuxLogits"):
+        if getattr(net, name, None) is not None:
+            setattr(net, name, None)
+            net.aux_logits = False  # type: ignore[assignment]
+    return net
 
 
 def _new_head(net: nn.Module, n_classes: int) -> nn.Module:

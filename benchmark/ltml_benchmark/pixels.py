@@ -1,9 +1,10 @@
 """Where pixels come from: files under a root, the `image` column, or a cache; all give the same arrays."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +32,10 @@ class Pixels(Protocol):
         """Images of these rows: (B, size, size) uint8."""
         ...
 
+    def stored(self, row: int) -> bytes:
+        """What is stored for one row: the encoded image, or its decoded bytes in a cache."""
+        ...
+
 
 class EncodedImages:
     """Images decoded on demand from files or bytes."""
@@ -49,6 +54,11 @@ class EncodedImages:
 
         list(pool.map(one, range(len(rows))))
         return out
+
+    def stored(self, row: int) -> bytes:
+        """The encoded bytes of one row."""
+        source = self.source(row)
+        return source.read_bytes() if isinstance(source, Path) else source
 
     def source(self, row: int) -> Path | bytes:
         """Path or encoded bytes of one row."""
@@ -117,10 +127,37 @@ def sources_of(folder: Folder, images: Path | None) -> tuple[list[str], Sequence
         if "image" not in pq.read_schema(shards[0]).names:
             raise UserError(f"{folder.path} holds no pixels; give --images the folder that holds `files/`.")
         return ids, ImageColumn(shards)
+    if not images.is_dir():
+        raise UserError(f"The image folder {images} was not found; give --images the folder that holds `files/`.")
     relative = [split.image_path for split in folder.splits.values() if split.image_path is not None]
     if len(relative) < len(folder.splits):
         raise UserError(f"{folder.path} has rows without image_path; build it with --metadata, or leave --images away.")
     return ids, FilePaths(images, pa.chunked_array([chunk for column in relative for chunk in column.chunks]))
+
+
+FINGERPRINTED = 8
+"""Images of each split whose stored bytes tell one image source from another."""
+
+
+def pixels_facts(opened: Mapping[str, tuple[Pixels, Split]], images: Path | None) -> dict[str, Any]:
+    """Where pixels came from, for `manifest.json`: kind of source, path, size, fingerprint, images found by split.
+
+    Args:
+        opened: Split name to its pixels and the rows that have some.
+        images: Image root or cache; None for the `image` column.
+    """
+    digest = hashlib.sha256()
+    for pixels, split in opened.values():
+        for row in np.linspace(0, len(split) - 1, min(FINGERPRINTED, len(split)), dtype=np.int64):
+            digest.update(str(split.image_id[int(row)].as_py()).encode() + pixels.stored(int(row)))
+    is_cache = images is not None and (images / CACHE_FILE).is_file()
+    return {
+        "source": "column" if images is None else "cache" if is_cache else "files",
+        "path": "" if images is None else str(images.resolve()),
+        "size": next(iter(opened.values()))[0].size,
+        "fingerprint": digest.hexdigest(),
+        "images": {name: len(split) for name, (_, split) in opened.items()},
+    }
 
 
 def encoded_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray:

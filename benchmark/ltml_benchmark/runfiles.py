@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from ltml_benchmark import __version__
 from ltml_benchmark.errors import UserError
 
+PRIOR_KEY = b"ltml_benchmark.prior_thresholds"
+"""Key of the schema of a predictions file: class name to the threshold of the prior correction, as JSON."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is either whole or absent."""
@@ -53,6 +56,8 @@ def read_json(path: Path, meaning: str) -> dict[str, Any]:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path} was not found; {meaning}.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); {meaning}.") from error
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}); {meaning}.") from error
     if not isinstance(content, dict):
@@ -64,6 +69,7 @@ def write_predictions(
     path: Path,
     labels: Sequence[str],
     parts: Sequence[tuple[str, pa.ChunkedArray, NDArray[np.float32]]],
+    prior: NDArray[np.float64],
 ) -> None:
     """Write `image_id`, `split` and one float32 score column per class.
 
@@ -71,6 +77,7 @@ def write_predictions(
         path: Parquet file.
         labels: Class names.
         parts: Split name, its image ids and its (N, C) scores in [0, 1].
+        prior: (C,) thresholds of the prior correction, kept in the schema for whoever scores the file.
     """
     tables = []
     for split, image_id, scores in parts:
@@ -78,9 +85,9 @@ def write_predictions(
         columns |= {name: pa.array(np.ascontiguousarray(scores[:, place])) for place, name in enumerate(labels)}
         tables.append(pa.table(columns))
     partial = path.with_name(path.name + ".part")
-    pq.write_table(
-        pa.concat_tables(tables, promote_options="default").unify_dictionaries(), partial, compression="zstd"
-    )
+    table = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+    about = json.dumps(dict(zip(labels, prior.tolist(), strict=True)))
+    pq.write_table(table.replace_schema_metadata({PRIOR_KEY: about}), partial, compression="zstd")
     partial.replace(path)
 
 

@@ -8,25 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from ltml_benchmark.config import Recipe, dump_yaml
+from ltml_benchmark.config import dump_yaml
 from ltml_benchmark.data import Folder
+from ltml_benchmark.identity import Question
 from ltml_benchmark.runfiles import code_version, read_json, write_json, write_text
 
 RUN_FORMAT = "ltml-benchmark-run/1"
 
 
-def start_record(out: Path, recipe: Recipe, folder: Folder, facts: dict[str, Any]) -> None:
+def start_record(out: Path, question: Question, folder: Folder, facts: dict[str, Any]) -> None:
     """Write the resolved config and a manifest that says the run is under way.
 
     Args:
         out: Run folder.
-        recipe: Resolved recipe.
+        question: What the run answers: resolved recipe, data, pixels.
         folder: Data set.
         facts: Device, precision, processes and the like.
     """
     import torch
 
+    recipe = question.recipe
     out.mkdir(parents=True, exist_ok=True)
+    (out / "metrics.json").unlink(missing_ok=True)  # of a finished run that goes on: no reader takes it for the new one
     write_text(out / "config.yaml", dump_yaml(recipe.model_dump(mode="json")))
     earlier = read_json(out / "manifest.json", "it describes the run") if (out / "manifest.json").is_file() else {}
     content = {
@@ -38,6 +41,8 @@ def start_record(out: Path, recipe: Recipe, folder: Folder, facts: dict[str, Any
         "started": earlier.get("started", now()),
         "code": code_version(),
         "data": data_facts(folder),
+        "images": dict(question.pixels),
+        "answers": question.content(),
         "hardware": {"machine": platform.machine(), "cpus": os.cpu_count(), **facts},
         "software": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
     }

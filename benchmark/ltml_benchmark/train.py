@@ -2,10 +2,10 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,18 +16,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ltml_benchmark.batches import Batch, BatchReader
-from ltml_benchmark.checkpoint import load_state, save_state, state_to_resume
+from ltml_benchmark.checkpoint import WEIGHTS_FILE, load_state, save_state, standing, state_path
 from ltml_benchmark.config import Recipe
-from ltml_benchmark.data import Folder, Split, only_verified, open_folder
-from ltml_benchmark.engine import device_name, predict, start_fabric
+from ltml_benchmark.data import Folder, Split, only_verified
+from ltml_benchmark.engine import device_name, predict, start_fabric, world_size
 from ltml_benchmark.errors import UserError
+from ltml_benchmark.jointly import alike_on_all, join_batch_norms
 from ltml_benchmark.logs import Logger, Meter, make_loggers
-from ltml_benchmark.losses import decision_warning, loss_parameters, make_loss
+from ltml_benchmark.losses import decision_warning, logit_of_share
 from ltml_benchmark.metrics import best_thresholds
-from ltml_benchmark.models import build_model, load_weights, resolved, save_weights
+from ltml_benchmark.models import build_model, load_weights, save_weights
+from ltml_benchmark.onlyone import only_one
 from ltml_benchmark.optim import MovingAverage, learning_rate, make_optimizer
-from ltml_benchmark.order import EpochOrder, make_order
-from ltml_benchmark.pixels import Pixels, open_pixels
+from ltml_benchmark.pixels import Pixels
+from ltml_benchmark.preflight import check, loss_for
+from ltml_benchmark.prepare import Prepared, Sources, prepare
 from ltml_benchmark.runfiles import write_predictions
 from ltml_benchmark.runrecord import finish_record, start_record
 from ltml_benchmark.scoring import epoch_scalars, evaluate_split, metrics_content, selection_value
@@ -35,7 +38,7 @@ from ltml_benchmark.transforms import training_view, view_draws
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS_FILE = "model.safetensors"
+T = TypeVar("T")
 
 
 @dataclass
@@ -54,8 +57,7 @@ class Progress:
 class Run:
     """Everything that `fit` needs."""
 
-    recipe: Recipe
-    folder: Folder
+    prepared: Prepared
     out: Path
     fabric: Fabric
     net: nn.Module
@@ -64,18 +66,29 @@ class Run:
     optimizer: torch.optim.Optimizer
     loss: nn.Module
     average: MovingAverage | None
-    order: EpochOrder
-    train: tuple[Pixels, Split]
-    validation: tuple[Pixels, Split]
-    steps_per_epoch: int
-    total_steps: int
     progress: Progress = field(default_factory=Progress)
     loggers: list[Logger] = field(default_factory=list)
+    saved_at: int = 0
+    """Batch of the last checkpoint."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return self.prepared.recipe
+
+    @property
+    def folder(self) -> Folder:
+        """The data set."""
+        return self.prepared.folder
 
     @property
     def scored(self) -> nn.Module:
         """The weights that are validated and saved: the moving average where there is one."""
         return self.net if self.average is None else self.average.model
+
+    def part(self, split: str) -> tuple[Pixels, Split]:
+        """Pixels and rows of a split."""
+        return self.prepared.pixels[split], self.folder.splits[split]
 
 
 def train(
@@ -91,79 +104,108 @@ def train(
     """Train, choose the epoch on validation, score the test split and write the run folder.
 
     Args:
-        recipe: Resolved recipe.
+        recipe: Recipe.
         data: Folder that `ltml-build-labels` made.
         out: Run folder.
         images: Image root or cache; None reads the `image` column.
-        device: `cpu`, `cuda`, or `auto`.
+        device: `cpu`, `cuda`, `mps` or `auto`.
         devices: Processes, one per device; under torchrun its world size wins.
-        resume: None refuses a folder that holds a run, `auto` goes on with one, a path names a state file.
+        resume: None refuses a folder that holds a run, `auto` goes on with the same one, a path names a state file.
         extra_loggers: Loggers beside those of the recipe.
 
     Returns:
         The run folder.
 
     Raises:
-        UserError: Anything in recipe, data or folder that cannot work.
+        UserError: Anything in recipe, data or folder that cannot work, or a folder that holds another run.
     """
-    run = set_up(recipe, data, out, images, device, devices, resume)
-    run.loggers += extra_loggers
-    try:
-        fit(run)
-    finally:
-        for each in run.loggers:
-            each.close()
-    save(run, images)
+    prepared = prepare(recipe, Sources(data, images), device, devices)
+    check(prepared, set(), world_size(devices))
+    return train_prepared(prepared, out, resume, extra_loggers)
+
+
+def train_prepared(
+    prepared: Prepared, out: Path, resume: str | None = None, extra_loggers: Sequence[Logger] = ()
+) -> Path:
+    """`train` for a run that was prepared and checked."""
+    with only_one(out, "training into"):
+        fabric = start_fabric(prepared.recipe, prepared.device, prepared.devices)
+        if agreed(fabric, lambda: standing(prepared, out, resume)) == "finished":
+            logger.info("%s is finished", out)
+            return out
+        run = set_up(prepared, out, fabric, resume)
+        run.loggers += extra_loggers
+        try:
+            fit(run)
+        except RuntimeError as error:
+            if "deterministic" in str(error):
+                raise UserError(
+                    f"--deterministic cannot be kept here ({str(error).splitlines()[0]}); leave it away, or choose "
+                    "another --model."
+                ) from error
+            raise
+        finally:
+            for each in run.loggers:
+                each.close()
+        save(run)
     return out
+
+
+def agreed(fabric: Fabric, work: Callable[[], T]) -> T:
+    """What the first process finds, on all processes; its error too, so that none waits for the others in vain."""
+    if fabric.world_size == 1:
+        return work()
+    answer: tuple[bool, Any] = (False, "")
+    if fabric.is_global_zero:
+        try:
+            answer = (True, work())
+        except UserError as error:
+            answer = (False, str(error))
+    went_well, value = fabric.broadcast(answer, 0)
+    if not went_well:
+        raise UserError(value)
+    return cast(T, value)
 
 
 # --- set up -----------------------------------------------------------------------------------------------------------
 
 
-def set_up(
-    recipe: Recipe, data: Path, out: Path, images: Path | None, device: str, devices: int, resume: str | None
-) -> Run:
-    """Open data, model, loss, optimizer and, when resuming, the state they had."""
-    state_path = state_to_resume(out, resume)
-    recipe = recipe.model_copy(update={"model": resolved(recipe.model)})
-    folder = open_folder(data)
-    if recipe.verified_only:
-        only_verified(folder.splits["test"])  # says now what would be missing at the end
-    size = recipe.data.decode_size
-    train_pixels, train_split = open_pixels(folder.splits["train"], images, size, recipe.data.missing_images)
-    validation = open_pixels(folder.splits["validation"], images, size, recipe.data.missing_images)
-    if train_pixels.size < recipe.transforms.image_size:
+def set_up(prepared: Prepared, out: Path, fabric: Fabric, resume: str | None) -> Run:
+    """Make model, loss, optimizer and, when resuming, the state they had."""
+    recipe, folder = prepared.recipe, prepared.folder
+    if recipe.data.decode_size < recipe.transforms.image_size:
         logger.warning(
             "images are decoded to %d pixels and enlarged to %d for the model; decode or cache them larger",
-            train_pixels.size, recipe.transforms.image_size,
+            recipe.data.decode_size, recipe.transforms.image_size,
         )  # fmt: skip
-    order = make_order(recipe, train_split.target)
-    steps_per_epoch, total_steps = steps_of(recipe, len(order.epoch_indices(0)))
-
-    fabric = start_fabric(recipe, device, devices)
-    if recipe.batch_size % fabric.world_size:
-        raise UserError(
-            f"batch_size {recipe.batch_size} does not divide over {fabric.world_size} processes; give a multiple of it."
-        )
+    state: dict[str, Any] = {}
+    path = state_path(out, resume)
+    if resume is not None and agreed(fabric, path.is_file):
+        state = agreed(fabric, lambda: load_state(path, prepared, out))
     torch.manual_seed(recipe.seed)
-    net = build_model(recipe.model, folder.labels)
+    net = join_batch_norms(build_model(recipe.model, folder.labels), fabric.device)
     if recipe.channels_last:
         net = net.to(memory_format=torch.channels_last)
     net = net.to(fabric.device)
+    alike_on_all(net)
     counts, n_images = folder.class_counts(recipe.data.class_counts)
-    loss = loss_for(recipe, counts, n_images, len(train_split)).to(fabric.device)
+    loss = loss_for(recipe, counts, n_images, len(folder.splits["train"])).to(fabric.device)
+    for module in loss.modules():
+        if hasattr(module, "equal_batches"):
+            cast(Any, module).equal_batches = True  # no need to ask the other processes for their number of images
+    warning = decision_warning(loss, class_aware=recipe.sampler.name == "class-aware")
+    if warning:
+        logger.warning(warning)
     average = MovingAverage(net, recipe.ema) if recipe.ema else None
     progress = Progress()
-    state: dict[str, Any] = {}
-    if state_path is not None:
-        state = load_state(state_path, recipe, folder)
+    if state:
         net.load_state_dict(state["model"])
         loss.load_state_dict(state["loss"])
         progress = Progress(**state["progress"])
         if average is not None:
             average.model.load_state_dict(state["average"])
-    compiled = cast(nn.Module, torch.compile(net)) if recipe.compile else net
-    model, optimizer = fabric.setup(compiled, make_optimizer(net.parameters(), recipe.optimizer))
+    compiled = cast(nn.Module, torch.compile(net, mode=recipe.compile_mode)) if recipe.compile else net
+    model, optimizer = fabric.setup(compiled, make_optimizer(net.parameters(), recipe.optimizer, recipe.precision))
     if state:
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["precision"])
@@ -174,39 +216,9 @@ def set_up(
             "processes": fabric.world_size,
             "precision": str(fabric.strategy.precision.precision),
         }
-        start_record(out, recipe, folder, facts)
+        start_record(out, prepared.question, folder, facts)
         loggers = make_loggers(recipe.loggers, out, recipe.name, recipe.model_dump(), progress.step)
-    return Run(
-        recipe, folder, out, fabric, net, model, optimizer, loss, average, order,
-        (train_pixels, train_split), validation, steps_per_epoch, total_steps, progress, loggers,
-    )  # fmt: skip
-
-
-def loss_for(recipe: Recipe, counts: NDArray[np.int64], n_images: int | NDArray[np.int64], n_rows: int) -> nn.Module:
-    """The recipe's loss; one with a memory gets a row for every training image."""
-    name, formulation, parameters = recipe.loss.name, recipe.loss.formulation, dict(recipe.loss.parameters)
-    if "n_samples" in loss_parameters(name, formulation):
-        parameters.setdefault("n_samples", n_rows)
-    loss = make_loss(name, counts, n_images, formulation=formulation, **parameters)
-    if getattr(loss, "uses_ema", False) and not recipe.ema:
-        raise UserError(f"The loss {name} compares with a moving average of the weights; give --ema 0.99.")
-    warning = decision_warning(loss, class_aware=recipe.sampler.name == "class-aware")
-    if warning:
-        logger.warning(warning)
-    return loss
-
-
-def steps_of(recipe: Recipe, epoch_images: int) -> tuple[int, int]:
-    """Batches in an epoch and in the run."""
-    per_epoch = epoch_images // recipe.batch_size
-    if recipe.steps_per_epoch:
-        per_epoch = min(per_epoch, recipe.steps_per_epoch)
-    if per_epoch == 0:
-        raise UserError(
-            f"An epoch has {epoch_images} images, fewer than batch_size {recipe.batch_size}; lower --batch-size."
-        )
-    total = per_epoch * recipe.epochs
-    return per_epoch, min(total, recipe.max_steps) if recipe.max_steps else total
+    return Run(prepared, out, fabric, net, model, optimizer, loss, average, progress, loggers, progress.step)
 
 
 # --- fit --------------------------------------------------------------------------------------------------------------
@@ -215,28 +227,47 @@ def steps_of(recipe: Recipe, epoch_images: int) -> tuple[int, int]:
 def fit(run: Run) -> None:
     """Train from where `progress` stands to the last step, validating after every epoch."""
     recipe, progress, fabric = run.recipe, run.progress, run.fabric
-    pixels, split = run.train
+    pixels, split = run.part("train")
+    per_epoch, total = run.prepared.steps_per_epoch, run.prepared.total_steps
     with BatchReader(pixels, split.labels, fabric.device, recipe.workers) as reader:
-        while progress.step < run.total_steps:
-            epoch = progress.step // run.steps_per_epoch
-            last = min((epoch + 1) * run.steps_per_epoch, run.total_steps)
-            rows = run.order.epoch_indices(epoch)
+        while progress.step < total:
+            epoch = progress.step // per_epoch
+            last = min((epoch + 1) * per_epoch, total)
+            rows = run.prepared.order.epoch_indices(epoch)
             run.model.train()
             meter = Meter()
-            first = progress.step - epoch * run.steps_per_epoch
-            for batch in reader.batches(local_rows(run, rows, first, last - epoch * run.steps_per_epoch)):
-                is_update = (progress.step + 1) % recipe.optimizer.accumulate == 0 or progress.step + 1 == last
-                value = training_step(run, batch, epoch, is_update)
+            first = progress.step - epoch * per_epoch
+            for batch in reader.batches(local_rows(run, rows, first, last - epoch * per_epoch)):
+                window = window_of(progress.step - epoch * per_epoch, last - epoch * per_epoch, recipe)
+                value = training_step(run, batch, epoch, window)
                 progress.step += 1
                 meter.count(recipe.batch_size)
-                if progress.step % recipe.log_every == 0 or progress.step == run.total_steps:
+                if progress.step % recipe.log_every == 0 or progress.step == total:
                     report_step(run, epoch, value, meter)
-                if is_update and progress.step % recipe.checkpoint_every == 0 and progress.step < last:
+                due = progress.step - run.saved_at >= recipe.checkpoint_every
+                if window.is_update and due and progress.step < last:
                     progress.seconds += meter.lap()
                     checkpoint(run)
             progress.seconds += meter.lap()
             validate(run, epoch)
             checkpoint(run)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The batches that make one optimizer step together."""
+
+    size: int
+    is_update: bool
+    """Whether this batch is the last of them."""
+
+
+def window_of(batch: int, batches: int, recipe: Recipe) -> Window:
+    """The window of a 0-based batch in an epoch of so many; windows begin with the epoch, the last may be shorter."""
+    wanted = recipe.optimizer.accumulate
+    start = batch - batch % wanted
+    size = min(wanted, batches - start)
+    return Window(size, batch + 1 == start + size)
 
 
 def local_rows(run: Run, rows: NDArray[np.int64], first: int, last: int) -> Iterator[NDArray[np.int64]]:
@@ -248,30 +279,35 @@ def local_rows(run: Run, rows: NDArray[np.int64], first: int, last: int) -> Iter
         yield rows[index * size + offset :][:part]
 
 
-def training_step(run: Run, batch: Batch, epoch: int, is_update: bool) -> Tensor:
-    """Forward, loss in float32, backward, and an update every `accumulate` batches.
+def training_step(run: Run, batch: Batch, epoch: int, window: Window) -> Tensor:
+    """Forward, loss in float32, backward, and an update at the end of a window of batches.
 
-    Random numbers depend on seed, step and process alone, so a resumed run draws the same ones.
+    Random numbers depend on seed, step and process alone, so a resumed run draws the same ones; a model that draws for
+    the joint batch gets the same seed on every process.
     """
     recipe, step, fabric = run.recipe, run.progress.step, run.fabric
     part = len(batch.rows)
-    draws = view_draws(recipe.batch_size, seed_of(recipe.seed, step, 0))
-    views = training_view(batch.images, recipe.transforms, draws[fabric.global_rank * part :][:part])
+    draws = view_draws(recipe.batch_size, seed_of(recipe.seed, step, 0))[fabric.global_rank * part :][:part]
+    if fabric.device.type == "cuda":
+        draws = draws.pin_memory()  # or the copy to the device would wait for it
+    views = training_view(batch.images, recipe.transforms, draws)
     if recipe.channels_last:
         views = views.contiguous(memory_format=torch.channels_last)
-    torch.manual_seed(seed_of(recipe.seed, step, 1 + fabric.global_rank))
+    joint = getattr(run.net, "draws_jointly", False)
+    torch.manual_seed(seed_of(recipe.seed, step, 1 if joint else 1 + fabric.global_rank))
+    per_epoch, total = run.prepared.steps_per_epoch, run.prepared.total_steps
     for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(recipe.optimizer.lr, recipe.schedule, step, run.steps_per_epoch, run.total_steps)
-    with fabric.no_backward_sync(run.model, enabled=not is_update):
+        group["lr"] = learning_rate(recipe.optimizer.lr, recipe.schedule, step, per_epoch, total)
+    with fabric.no_backward_sync(run.model, enabled=not window.is_update):
         logits = run.model(views).float()
         memory: dict[str, Any] = {}
         if getattr(run.loss, "uses_indices", False):
-            memory["indices"] = batch.rows.to(logits.device)
+            memory["indices"] = batch.rows
         if getattr(run.loss, "uses_ema", False):
             memory["ema_logits"] = averaged_logits(run, views)
         value: Tensor = run.loss(logits, batch.labels, epoch, **memory)
-        fabric.backward(value / recipe.optimizer.accumulate)
-    if is_update:
+        fabric.backward(value / window.size)
+    if window.is_update:
         if recipe.optimizer.clip:
             fabric.clip_gradients(run.model, run.optimizer, max_norm=recipe.optimizer.clip, error_if_nonfinite=False)
         run.optimizer.step()
@@ -283,11 +319,13 @@ def training_step(run: Run, batch: Batch, epoch: int, is_update: bool) -> Tensor
 
 @torch.no_grad()
 def averaged_logits(run: Run, views: Tensor) -> Tensor | None:
-    """Logits of the moving average on the same views."""
+    """Logits of the moving average on the same views, in the mode that the recipe wants."""
     if run.average is None:
         return None
+    run.average.model.train(run.recipe.ema_mode == "train")
     with run.fabric.autocast():
         logits: Tensor = run.average.model(views).float()
+    run.average.model.eval()
     return logits
 
 
@@ -301,7 +339,7 @@ def seed_of(seed: int, step: int, stream: int) -> int:
 
 def validate(run: Run, epoch: int) -> None:
     """Score the validation split and keep the weights when they are the best so far."""
-    pixels, split = run.validation
+    pixels, split = run.part("validation")
     scores = predict(run.fabric, run.scored, pixels, split, run.recipe)
     result = evaluate_split(scores, split, run.folder)
     value = selection_value(result, run.recipe.select, epoch)
@@ -322,35 +360,56 @@ def validate(run: Run, epoch: int) -> None:
 # --- save -------------------------------------------------------------------------------------------------------------
 
 
-def save(run: Run, images: Path | None) -> None:
+def save(run: Run) -> None:
     """Load the chosen epoch, score validation and test, write predictions and the record."""
     run.fabric.barrier()
-    load_weights(run.net, run.out / WEIGHTS_FILE, run.folder.labels)
-    test = open_pixels(run.folder.splits["test"], images, run.recipe.data.decode_size, run.recipe.data.missing_images)
+    agreed(run.fabric, lambda: load_weights(run.net, run.out / WEIGHTS_FILE, run.folder.labels))
+    alike_on_all(run.net)
     scored = [
-        (split, predict(run.fabric, run.net, pixels, split, run.recipe)) for pixels, split in (run.validation, test)
+        (split, predict(run.fabric, run.net, pixels, split, run.recipe))
+        for pixels, split in (run.part("validation"), run.part("test"))
     ]
     if not run.fabric.is_global_zero:
         return
-    parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
-    write_predictions(run.out / "predictions.parquet", run.folder.labels, parts)
     (validation, validation_scores), (test_split, test_scores) = scored
+    prior = taught_thresholds(run, shown_prior(run))
+    parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
+    write_predictions(run.out / "predictions.parquet", run.folder.labels, parts, prior)
     counted = only_verified(test_split) if run.recipe.verified_only else test_split
-    thresholds = best_thresholds(validation_scores, validation.labels)
-    metrics = metrics_content(test_scores, counted, run.folder, thresholds, run.recipe.bootstrap)
+    thresholds = {"prior": prior, "validation": best_thresholds(validation_scores, validation.labels)}
+    metrics = metrics_content(
+        test_scores, counted, run.folder, thresholds, run.recipe.bootstrap, decide=run.recipe.decide
+    )
     shown = run.progress.step * run.recipe.batch_size
     facts = {
         **asdict(run.progress),
-        "total_steps": run.total_steps,
+        "total_steps": run.prepared.total_steps,
         "images_per_second": shown / max(run.progress.seconds, 1e-9),
-        "images": {split.name: len(split) for split in (run.train[1], validation, test_split)},
+        "images": {name: len(split) for name, split in run.folder.splits.items()},
         "parameters": sum(parameter.numel() for parameter in run.net.parameters()),
     }
     finish_record(run.out, metrics, facts)
 
 
+def shown_prior(run: Run) -> NDArray[np.float64]:
+    """(C,) share of positives among the known labels that the first epoch shows; others show nearly the same."""
+    split = run.folder.splits["train"]
+    batches = run.prepared.steps_per_epoch * run.recipe.batch_size
+    rows = run.prepared.order.epoch_indices(0)[:batches]
+    known = np.ones(split.target.shape, dtype=bool) if split.known is None else split.known
+    positives, seen = split.target[rows].sum(axis=0, dtype=np.int64), known[rows].sum(axis=0, dtype=np.int64)
+    return np.asarray(positives / np.maximum(seen, 1), dtype=np.float64)
+
+
+def taught_thresholds(run: Run, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(C,) scores that the loss teaches for images of which the shown share are positive: the prior correction."""
+    share = torch.tensor(np.clip(shown, 1e-6, 1 - 1e-6))
+    return np.asarray(torch.sigmoid(logit_of_share(run.loss.cpu(), share)), dtype=np.float64)
+
+
 def checkpoint(run: Run) -> None:
     """Write `state.pt`: everything that exact resuming needs."""
+    run.saved_at = run.progress.step
     if not run.fabric.is_global_zero:
         return
     state = {
@@ -361,12 +420,12 @@ def checkpoint(run: Run) -> None:
         "loss": run.loss.state_dict(),
         "progress": asdict(run.progress),
     }
-    save_state(run.out, state, run.recipe, run.folder)
+    save_state(run.out, state, run.prepared)
 
 
 def report_step(run: Run, epoch: int, value: Tensor, meter: Meter) -> None:
-    """Log the loss of the last batch and the speed."""
-    loss = float(value)
+    """Log the loss of the last batch, of all processes together, and the speed."""
+    loss = float(cast(Tensor, run.fabric.all_reduce(value, reduce_op="mean")))
     if not math.isfinite(loss):
         raise UserError(
             f"The loss became {loss} at batch {run.progress.step}; lower --optimizer.lr or use --precision 32."
@@ -375,4 +434,4 @@ def report_step(run: Run, epoch: int, value: Tensor, meter: Meter) -> None:
     values = {"epoch": epoch, "loss": loss, "lr": run.optimizer.param_groups[0]["lr"], "images_per_second": rate}
     for each in run.loggers:
         each.log("step", run.progress.step, values)
-    logger.info("batch %d of %d, loss %.4f, %.0f images/s", run.progress.step, run.total_steps, loss, rate)
+    logger.info("batch %d of %d, loss %.4f, %.0f images/s", run.progress.step, run.prepared.total_steps, loss, rate)

@@ -154,12 +154,13 @@ def test_a_cache_is_a_drop_in_for_the_image_folder(phantom_files, tmp_path: Path
 def test_a_dry_run_trains_nothing(phantom_folder: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "run"
     command = ["run", "table2", "--data", str(phantom_folder), "--out", str(out), "--dry-run", *FLAGS]
-    assert cli.main([*command, "--loss.parameters.x", "0.25", "--seeds", "2"]) == 0
+    assert cli.main([*command, "--transforms.crop", "0.25", "--seeds", "2"]) == 0
     printed = capsys.readouterr().out
     assert not out.exists()
     assert printed.count("2 batches an epoch") == 12
     assert "# RUN/anr-lla/seed-1: 2 batches" in printed
-    assert "x: 0.25" in printed
+    assert "crop: 0.25" in printed
+    assert "# loss and model of every run were tried" in printed
 
 
 def test_list_names_every_recipe(capsys) -> None:

@@ -27,8 +27,8 @@ def test_every_recipe_loads_under_its_own_name(name: str) -> None:
         assert all(isinstance(load_recipe(part), Recipe) for part in loaded.recipes)
 
 
-def test_the_baseline_is_anr_lla_with_the_published_optimiser() -> None:
-    baseline, named = load_recipe("baseline"), load_recipe("anr-lla")
+def test_the_baseline_is_anr_lla_slow_with_the_published_optimiser() -> None:
+    baseline, named = load_recipe("baseline"), load_recipe("anr-lla-slow")
     assert isinstance(baseline, Recipe)
     assert isinstance(named, Recipe)
     assert baseline.loss == named.loss

@@ -89,17 +89,48 @@ def test_a_verdict_names_only_differences_beyond_the_interval() -> None:
         {"bce": [0.70, 0.71, 0.72], "a": [0.80, 0.81, 0.82], "b": [0.60, 0.80, 0.75], "c": [0.6, 0.61, 0.62]}
     )
     sentence = noise.verdict(study, "auc", 0.4)
-    assert "above beyond the interval: a (+10.0);" in sentence
-    assert "below: c (-10.0)." in sentence
+    assert "above beyond the interval: a (+10.0*);" in sentence
+    assert "below: c (-10.0*)." in sentence
     assert "b (" not in sentence
 
 
 def test_intervals_are_those_of_students_t() -> None:
-    mean, half = noise.interval([1.0, 2.0, 3.0])
-    assert mean == 2.0
-    assert half == pytest.approx(4.302653 * 1.0 / math.sqrt(3), rel=1e-6)
-    assert noise.interval([None, 2.0])[0] == 2.0
+    values = [0.5, 0.6, 0.7]
+    mean, low, high = noise.interval(values)
+    assert mean == pytest.approx(0.6)
+    turned = [math.asin(math.sqrt(value)) for value in values]
+    half = 4.302653 * np.std(turned, ddof=1) / math.sqrt(3)
+    assert low == pytest.approx(math.sin(np.mean(turned) - half) ** 2, rel=1e-6)
+    assert high == pytest.approx(math.sin(np.mean(turned) + half) ** 2, rel=1e-6)
+    assert noise.interval([None, 0.5])[0] == 0.5
     assert np.isnan(noise.interval([None])[0])
+
+
+@pytest.mark.parametrize("values", [[0.62, 0.98, 0.46], [1.0, 1.0, 0.9], [0.0, 0.02, 0.3], [1.0, 1.0, 1.0]])
+def test_intervals_over_seeds_stay_between_0_and_100_percent(values: list[float]) -> None:
+    mean, low, high = noise.interval(values)
+    assert 0 <= low <= mean <= high <= 1
+
+
+def test_what_survives_the_number_of_methods_has_a_star() -> None:
+    clear = {f"m{k}": [0.7 + 0.01 * k * (seed - 1) for seed in range(3)] for k in range(1, 12)}
+    study = study_of({"bce": [0.70, 0.70, 0.70], "alone": [0.74, 0.75, 0.76], **clear})
+    change = noise.differences(study, "auc", "tail", 0.4, "bce")["alone"]
+    assert change.low > 0
+    assert change.p < 0.05 < change.corrected
+    assert "alone (+5.0);" in noise.verdict(study, "auc", 0.4)
+
+
+def test_the_study_says_how_much_of_a_gain_is_calibration() -> None:
+    values = {"bacc": [0.8, 0.81, 0.82], "bacc_prior": [0.71, 0.73, 0.72], "bacc_validation": [0.72, 0.71, 0.71]}
+    results = {
+        metric: {"tail": {"bce": {"0.4": [0.7, 0.71, 0.72]}, "a": {"0.4": numbers}}}
+        for metric, numbers in values.items()
+    }
+    study = {"methods": ["bce", "a"], "missed": [0.4], "seeds": 3, "results": results}
+    sentence = noise.calibration_verdict(study, 0.4)
+    assert "+10.0 points on average at 0.5, +1.0 when all decide at the prior, +0.3 when all decide" in sentence
+    assert "bce itself has 71.0 at 0.5 and 71.0 at the prior; the best of the others at 0.5 is a with 81.0" in sentence
 
 
 def test_every_recipe_of_the_demo_shares_its_settings() -> None:

@@ -279,7 +279,7 @@ def test_nvum_remembers_the_last_of_equal_images_and_resumes_exactly() -> None:
     values = [m(logits, labels, indices=rows, ema_logits=average) for m in (loss, resumed)]
     assert torch.equal(values[0], values[1])
     assert torch.equal(loss.memory, resumed.memory)
-    with pytest.raises(UserError, match="10 rows"):
+    with pytest.raises(UserError, match="memory for 10 images"):
         loss(logits, labels, indices=rows + 5, ema_logits=average)
 
 

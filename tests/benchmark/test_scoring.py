@@ -14,7 +14,7 @@ def test_each_class_carries_its_calibration_and_posterior(phantom_folder: Path) 
     folder = open_folder(phantom_folder)
     split = folder.splits["test"]
     scores = np.random.default_rng(0).random((len(split), len(folder.labels)))
-    content = metrics_content(scores, split, folder, replicates=0)
+    content = metrics_content(scores, split, folder, {}, replicates=0)
     calibrated = calibration(scores, split.target)
     posterior = bacc_posterior(evaluate(scores, split.target).confusion)
     for place, name in enumerate(folder.labels):

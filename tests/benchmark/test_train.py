@@ -144,9 +144,10 @@ def test_a_run_is_not_overwritten_and_not_continued_differently(phantom_folder: 
     run = train(recipe, phantom_folder, tmp_path / "run", device="cpu")
     with pytest.raises(UserError, match="already holds a run"):
         train(recipe, phantom_folder, run, device="cpu")
-    with pytest.raises(UserError, match=r"another `seed` .0, now 1."):
+    with pytest.raises(UserError, match=r"finished run with another `seed` .0, now 1."):
         train(recipe.model_copy(update={"seed": 1}), phantom_folder, run, device="cpu", resume="auto")
     (run / STATE_FILE).write_bytes(b"not a checkpoint")
+    (run / "manifest.json").unlink()
     with pytest.raises(UserError, match="no checkpoint of this benchmark"):
         train(recipe, phantom_folder, run, device="cpu", resume="auto")
     with pytest.raises(UserError, match=r"else.pt was not found"):
@@ -197,13 +198,13 @@ def test_a_dry_run_tells_the_steps_that_the_run_then_takes(phantom_folder: Path,
     assert "train 96, validation 60, test 60" in text
 
 
-def run_processes(folder: Path, out: Path, settings: dict, count: int) -> None:
-    """Train in `count` processes with the environment that torchrun gives them."""
+def run_processes(folder: Path, out: Path, settings: dict, count: int, nodes: int = 1, name: str = "anr-lla") -> None:
+    """Train in `count` processes with the environment that torchrun gives them on one machine or on several."""
     code = (
         "import json, sys, torch; from pathlib import Path\n"
         "from ltml_benchmark.config import load_recipe; from ltml_benchmark.train import train\n"
         "torch.set_num_threads(1)\n"
-        "recipe = load_recipe('anr-lla', json.loads(sys.argv[1]))\n"
+        "recipe = load_recipe(sys.argv[4], json.loads(sys.argv[1]))\n"
         "train(recipe, Path(sys.argv[2]), Path(sys.argv[3]), device='cpu')\n"
     )
     with socket.socket() as listener:
@@ -211,36 +212,74 @@ def run_processes(folder: Path, out: Path, settings: dict, count: int) -> None:
         port = listener.getsockname()[1]
     common = {
         "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "GROUP_RANK": "0",
+        "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count // nodes),
         "TORCHELASTIC_RUN_ID": "test",
     }  # fmt: skip
-    command = [sys.executable, "-c", code, json.dumps(settings), str(folder), str(out)]
+    command = [sys.executable, "-c", code, json.dumps(settings), str(folder), str(out), name]
+    local = count // nodes
     processes = [
         subprocess.Popen(
             command,
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env={
+                **os.environ,
+                **common,
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank % local),
+                "GROUP_RANK": str(rank // local),
+            },
             stderr=subprocess.PIPE,
             text=True,
         )
         for rank in range(count)
     ]
     try:
-        errors = [process.communicate(timeout=150)[1] for process in processes]
+        errors = [process.communicate(timeout=300)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()
     assert [process.returncode for process in processes] == [0] * count, errors
 
 
-@pytest.mark.slow
-def test_two_processes_equal_one(phantom_folder: Path, tmp_path: Path) -> None:
-    settings = merge(SMALL, {"epochs": 2, "loss": {"parameters": {"delta": 0.3}}, "optimizer": {"lr": 0.05}})
-    run_processes(phantom_folder, tmp_path / "two", settings, 2)
-    alone = train(load_recipe("anr-lla", settings), phantom_folder, tmp_path / "one", device="cpu")
-    for key, value in last_state(alone)["model"].items():
-        torch.testing.assert_close(last_state(tmp_path / "two")["model"][key], value, atol=1e-6, rtol=1e-4)
-    first = pq.read_table(alone / "predictions.parquet")
-    second = pq.read_table(tmp_path / "two" / "predictions.parquet")
-    assert second["image_id"].equals(first["image_id"])
+def assert_same_run(first: Path, second: Path, atol: float) -> None:
+    """Two runs have the same weights and buffers and predict the same."""
+    theirs = last_state(second)["model"]
+    for key, value in last_state(first)["model"].items():
+        scale = max(1.0, float(value.abs().max()))
+        assert float((theirs[key] - value).abs().max()) <= atol * scale, key
+    one, other = (pq.read_table(run / "predictions.parquet") for run in (first, second))
+    assert other["image_id"].equals(one["image_id"])
     for name in LABELS:
-        np.testing.assert_allclose(second[name].to_numpy(), first[name].to_numpy(), atol=1e-4)
+        np.testing.assert_allclose(other[name].to_numpy(), one[name].to_numpy(), atol=10 * atol)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_two_processes_equal_one(nodes: int, phantom_folder: Path, tmp_path: Path) -> None:
+    settings = merge(SMALL, {"epochs": 2, "loss": {"parameters": {"delta": 0.3}}, "optimizer": {"lr": 0.05}})
+    run_processes(phantom_folder, tmp_path / "two", settings, 2, nodes)
+    manifest = json.loads((tmp_path / "two" / "manifest.json").read_text())
+    assert manifest["hardware"]["processes"] == 2
+    alone = train(load_recipe("anr-lla", settings), phantom_folder, tmp_path / "one", device="cpu")
+    assert_same_run(alone, tmp_path / "two", 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nvum", "llr-cp"])
+def test_two_processes_train_the_default_model_as_one_does(name: str, phantom_folder: Path, tmp_path: Path) -> None:
+    """ResNet-50 as the recipes have it with weights (stored statistics below), its neck sees the joint batch."""
+    settings = {
+        **SMALL,
+        "model": {"name": "resnet50", "weights": "none", "norm_eval": True, "frozen_stages": 1},
+        "transforms": {"image_size": 64},
+        "epochs": 2,
+        "steps_per_epoch": 2,
+        "batch_size": 16,
+        "optimizer": {"lr": 0.002},
+        "ema": 0.9,
+    }
+    run_processes(phantom_folder, tmp_path / "two", settings, 2, name=name)
+    alone = train(load_recipe(name, settings), phantom_folder, tmp_path / "one", device="cpu")
+    assert_same_run(alone, tmp_path / "two", 1e-4)
+    first, second = (last_state(run)["loss"] for run in (alone, tmp_path / "two"))
+    for key, value in first.items():
+        torch.testing.assert_close(second[key], value, atol=1e-3, rtol=1e-2)

@@ -1,6 +1,42 @@
-"""Whether a loss and a decision at logit 0 fit together."""
+"""Whether a loss and a decision at logit 0 fit together, and where a loss puts a prior."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+from ltml_benchmark.losses.base import ElementwiseLoss
+
+_FARTHEST = 60.0
+_HALVINGS = 70
+
+
+def logit_of_share(loss: nn.Module, share: Tensor) -> Tensor:
+    """The logit that a loss teaches for images of which a share are positive.
+
+    It is where π·ℓ₊'(p) + (1 − π)·ℓ₋'(p) = 0: logit π for BCE; focal factors, scales on negatives and shifts move it,
+    since their scores are no probabilities. Of large-loss reconsideration and of a memory only the loss inside counts.
+
+    Args:
+        loss: A loss of `make_loss`.
+        share: (C,) π, float64, between 0 and 1.
+
+    Returns:
+        (C,) float64; logit π for a loss without closed form.
+    """
+    inner = getattr(loss, "base", loss)
+    if not isinstance(inner, ElementwiseLoss):
+        return torch.logit(share)
+    count = len(share)
+    alone, nobody = torch.eye(count, dtype=torch.bool), torch.zeros(1, count, dtype=torch.bool)
+    low, high = torch.full_like(share, -_FARTHEST), torch.full_like(share, _FARTHEST)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        of_positives = inner.closed_form(middle.expand(count, count), alone, slopes=True)[1]
+        of_negatives = inner.closed_form(middle[None], nobody, slopes=True)[1]
+        if of_positives is None or of_negatives is None:
+            return torch.logit(share)
+        rising = share * of_positives.diagonal() + (1 - share) * of_negatives[0] > 0
+        high, low = torch.where(rising, middle, high), torch.where(rising, low, middle)
+    return (low + high) / 2
 
 
 def decision_warning(loss: nn.Module, *, class_aware: bool, shifted: bool = False) -> str | None:

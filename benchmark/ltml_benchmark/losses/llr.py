@@ -39,6 +39,9 @@ class LargeLossReconsideration(nn.Module):
         rate: A fixed rate in place of the schedule.
     """
 
+    equal_batches = False
+    """Set where all processes are known to have batches of one size, as in our training."""
+
     def __init__(
         self,
         base: nn.Module,
@@ -71,7 +74,14 @@ class LargeLossReconsideration(nn.Module):
         """
         positive = labels if labels.dtype == torch.bool else labels > 0
         known = known_entries(labels) if known is None else known
-        return largest_negatives(values, positive, self.rate_at(epoch), known, across_processes=self.training)
+        return largest_negatives(
+            values,
+            positive,
+            self.rate_at(epoch),
+            known,
+            across_processes=self.training,
+            equal_batches=self.equal_batches,
+        )
 
     def elementwise(self, logits: Tensor, labels: Tensor, epoch: int = 0) -> Tensor:
         """(B, C) losses after reconsideration."""

@@ -3,10 +3,9 @@
 import torch
 from torch import Tensor, distributed, nn
 
-from ltml_benchmark.errors import UserError
 from ltml_benchmark.losses.known import known_entries, mean_of_known
 from ltml_benchmark.losses.llr import LargeLossReconsideration
-from ltml_benchmark.losses.processes import gather_flat, process_count
+from ltml_benchmark.losses.processes import check_rows, process_count, rows_of_all
 
 
 class PermanentCorrection(LargeLossReconsideration):
@@ -63,21 +62,17 @@ class PermanentCorrection(LargeLossReconsideration):
         return super()._entries(logits, labels, 0, known)
 
     def _checked(self, indices: Tensor) -> Tensor:
-        indices = indices.to(self.corrected.device, torch.int64)
-        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(self.corrected):
-            raise UserError(
-                f"image rows {int(indices.min())} to {int(indices.max())} were given to a loss for "
-                f"{len(self.corrected)} images; make it with `n_samples` = number of training images"
-            )
-        return indices
+        check_rows(indices, len(self.corrected), "loss")
+        return indices.to(self.corrected.device, torch.int64, non_blocking=True)
 
     def _remember(self, values: Tensor, selected: Tensor, indices: Tensor) -> None:
         smallest = values.masked_fill(~selected, torch.inf).min()
         if process_count() > 1:
             distributed.all_reduce(smallest, op=distributed.ReduceOp.MIN)
-        row, column = torch.nonzero(selected & (values > smallest), as_tuple=True)
-        entries = indices[row] * self.corrected.shape[1] + column
+        marked = selected & (values > smallest)
         if process_count() > 1:
-            everyone = gather_flat(entries, fill=-1)[0].flatten()
-            entries = everyone[everyone >= 0]
-        self.corrected.view(-1)[entries] = True
+            marked, indices = rows_of_all(marked.to(torch.uint8)).bool(), rows_of_all(indices)
+        # every occurrence of an image writes the same: what any of them found, with what was known before
+        same = (indices[:, None] == indices[None, :]).to(torch.float32)
+        anywhere = (same @ marked.to(torch.float32)) > 0
+        self.corrected[indices] = self.corrected[indices] | anywhere

@@ -1,16 +1,16 @@
 """NVUM: non-volatile unbiased memory for noisy long-tailed labels (Liu et al., MICCAI 2022)."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, distributed, nn
 
-from ltml_benchmark.errors import UserError
 from ltml_benchmark.losses.base import ElementwiseLoss, check_shapes, full_precision, widen
 from ltml_benchmark.losses.curves import scaled_entries
 from ltml_benchmark.losses.known import known_entries, left_out_as_zero
 from ltml_benchmark.losses.prior import Counts, DeviceCopies, Total, class_counts, usable_total
-from ltml_benchmark.losses.processes import process_count
+from ltml_benchmark.losses.processes import check_rows, process_count, rows_of_all
 
 
 class Mixing(NamedTuple):
@@ -82,6 +82,13 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         self.register_buffer("memory", torch.zeros(rows, self.n_classes))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "NonVolatileUnbiasedMemory":
+        """The memory moves to a device; the step stays on the CPU, where it is read in every batch."""
+        step = self.step
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.step = step
+        return self
+
     def closed_form(self, logits: Tensor, positive: Tensor, *, slopes: bool) -> tuple[Tensor, Tensor | None]:
         """BCE without memory; `elementwise` adds the memory term."""
         return scaled_entries(logits, positive, 1.0, 0.0, slopes=slopes)
@@ -98,38 +105,48 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         Raises:
             UserError: If a row number is outside the memory.
         """
-        indices = indices.to(self.memory.device, torch.int64)
+        check_rows(indices, len(self.memory), "memory")
+        indices = indices.to(self.memory.device, torch.int64, non_blocking=True)
         new = ema_logits.detach().to(self.memory)
+        known = None if known is None else known.to(self.memory.device)
         if process_count() > 1 and self.training:
-            indices, new = _from_all(indices), _from_all(new)
-            known = None if known is None else _from_all(known.to(torch.uint8)).bool()
-        if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < len(self.memory):
-            raise UserError(
-                f"image rows {int(indices.min())} to {int(indices.max())} were given to a memory of "
-                f"{len(self.memory)} rows; make the loss with `n_samples` = number of training images"
-            )
-        repeated_later = (indices[:, None] == indices[None, :]).triu(1).any(dim=1)
-        indices, new = indices[~repeated_later], new[~repeated_later]
+            indices, new = rows_of_all(indices), rows_of_all(new)
+            known = None if known is None else rows_of_all(known.to(torch.uint8)).bool()
+        # every occurrence of an image writes what its last one says, so that the order of writing does not matter
+        same = indices[:, None] == indices[None, :]
+        last = (same * torch.arange(1, len(indices) + 1, device=same.device)).argmax(dim=1)
+        new = new[last]
         unbiased = new - self._log_prior.like(new)
         updated = self.momentum * self.memory[indices] + (1.0 - self.momentum) * unbiased
         if known is not None:
-            updated = torch.where(known.to(updated.device)[~repeated_later], updated, self.memory[indices])
+            updated = torch.where(known[last], updated, self.memory[indices])
         self.memory[indices] = updated
 
     def mixing(self, n: int) -> Mixing:
-        """The mixing of the current step for a batch of `n`, a function of seed, step and rank alone."""
-        rank = distributed.get_rank() if process_count() > 1 else 0
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + int(self.step)) * 4096 + rank)
+        """The mixing of the current step for a joint batch of `n`, a function of seed and step alone."""
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + int(self.step)) * 4096)
         b = float(torch.rand((), generator=generator))
         return Mixing(max(b, 1.0 - b), torch.randperm(n, generator=generator))
 
     def recall(self, indices: Tensor, mixing: Mixing | None, known: Tensor | None = None) -> Tensor:
-        """q of one batch, (B, C), with the given mixing or without; partners that are not `known` are not mixed in."""
-        rows = self.memory[indices.to(self.memory.device)]
+        """q of one batch, (B, C), with the given mixing or without; partners that are not `known` are not mixed in.
+
+        While several processes train, the mixing is that of their joint batch.
+        """
+        indices = indices.to(self.memory.device, torch.int64, non_blocking=True)
+        rows = self.memory[indices]
         if mixing is None:
             return rows
-        order = mixing.permutation.to(rows.device)
-        partners = rows[order] if known is None else torch.where(known.to(rows.device)[order], rows[order], rows)
+        everyone, among = indices, None if known is None else known.to(rows.device)
+        first = 0
+        if process_count() > 1 and self.training:
+            everyone = rows_of_all(indices)
+            among = None if among is None else rows_of_all(among.to(torch.uint8)).bool()
+            first = distributed.get_rank() * len(indices)
+        order = mixing.permutation.to(rows.device, non_blocking=True)[first:][: len(indices)]
+        partners = self.memory[everyone[order]]
+        if among is not None:
+            partners = torch.where(among[order], partners, rows)
         return mixing.share * rows + (1.0 - mixing.share) * partners
 
     def elementwise(self, logits: Tensor, labels: Tensor, recalled: Tensor | None = None) -> Tensor:
@@ -180,17 +197,11 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
         known = known_entries(labels)
         self.remember(indices, logits if ema_logits is None else ema_logits, known)
         if mixing is None and self.mix:
-            mixing = self.mixing(len(indices))
+            joint = process_count() if self.training else 1
+            mixing = self.mixing(joint * len(indices))
         self.step += 1
         return self.mean(self.elementwise(logits, labels, self.recall(indices, mixing, known)), labels)
 
     def extra_repr(self) -> str:
         """Parameters for `print(loss)`."""
         return f"rows={len(self.memory)}, momentum={self.momentum:g}, tau={self.tau:g}, weight={self.weight:g}"
-
-
-def _from_all(rows: Tensor) -> Tensor:
-    """Rows of all processes in rank order; every process has to give the same number."""
-    parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(parts, rows.contiguous())
-    return torch.cat(parts)

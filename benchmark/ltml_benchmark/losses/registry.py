@@ -1,8 +1,9 @@
 """Losses by name."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from torch import nn
 
@@ -19,6 +20,7 @@ from ltml_benchmark.losses.nr import NegativeRegularization
 from ltml_benchmark.losses.nvum import NonVolatileUnbiasedMemory
 from ltml_benchmark.losses.prior import Counts, Total, class_counts, usable_total
 from ltml_benchmark.losses.released import ReleasedResampleLoss
+from ltml_benchmark.recommended import recommended_for
 
 Formulation = Literal["paper", "released"]
 Factory = Callable[..., nn.Module]
@@ -213,9 +215,6 @@ def _registry() -> dict[str, dict[Formulation, Factory]]:
 
 _LOSSES = _registry()
 
-# What the training recipes start from, where it differs from the equations; reasons in docs/methods.md.
-_RECOMMENDED: dict[str, dict[str, Any]] = {"nr": {"bias_scale": 0.01}, "anr": {"bias_scale": 0.01}}
-
 
 def loss_names() -> tuple[str, ...]:
     """Names that `make_loss` knows."""
@@ -239,7 +238,7 @@ def recommended_parameters(name: str) -> dict[str, Any]:
         UserError: If the name is unknown.
     """
     _factory(name, "paper")
-    return dict(_RECOMMENDED.get(name.removesuffix("-lla").removesuffix("-llm"), {}))
+    return dict(recommended_for(name))
 
 
 def make_loss(
@@ -279,7 +278,28 @@ def make_loss(
             f"the loss {name!r} ({formulation}) has no parameter {', '.join(unknown)}; it takes "
             f"{', '.join(known) if known else 'none'}"
         )
+    for key, value in parameters.items():
+        _check_kind(name, key, value, known[key])
     return factory(class_freq, n_total, **parameters)
+
+
+def _check_kind(loss: str, key: str, value: object, default: object) -> None:
+    """Refuse a word where a number belongs, and the like, before anything is computed with it.
+
+    Raises:
+        UserError: If the value is not of the kind of the default.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(default, bool):
+        fits, expected = isinstance(value, bool), "true or false"
+    elif isinstance(default, (int, float)):
+        fits, expected = is_number and math.isfinite(float(cast(float, value))), "a number"
+    elif isinstance(default, str):
+        fits, expected = isinstance(value, str), "a word"
+    else:
+        return
+    if not fits:
+        raise UserError(f"the parameter {key} of the loss {loss!r} is {value!r}, but {expected} is expected")
 
 
 def _factory(name: str, formulation: str) -> Factory:

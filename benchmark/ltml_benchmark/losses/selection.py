@@ -21,12 +21,18 @@ def count_to_reconsider(rate: float, n_entries: int) -> int:
 
 
 def largest_negatives(
-    values: Tensor, positive: Tensor, rate: float, known: Tensor | None = None, *, across_processes: bool = False
+    values: Tensor,
+    positive: Tensor,
+    rate: float,
+    known: Tensor | None = None,
+    *,
+    across_processes: bool = False,
+    equal_batches: bool = False,
 ) -> Tensor:
     """Mark the k = min(#negatives, ⌈rate·B·C⌉) negatives with the largest values.
 
     Exactly k are marked: of equal values those with the lowest row-major index are taken (across processes: the lowest
-    rank first). No step waits for the device.
+    rank first). No step waits for the device (with several processes: if `equal_batches`).
 
     Args:
         values: (B, C) losses >= 0; not differentiated.
@@ -35,6 +41,7 @@ def largest_negatives(
         known: (B, C) bool, False for entries that are left out: they are never marked and do not count in B·C.
         across_processes: Select over the concatenated batches of all processes of the default group, which then all
             have to call this together; B may differ between them.
+        equal_batches: B is known to be the same on all; then no step waits for the device, which asking would need.
 
     Returns:
         (B, C) bool.
@@ -44,7 +51,7 @@ def largest_negatives(
     if not (across_processes and process_count() > 1):
         n_known = None if known is None else known.sum()
         return _largest_of_known(candidates, rate, candidates.numel(), n_known).view_as(positive)
-    everyone, sizes = gather_flat(candidates, fill=-math.inf)
+    everyone, sizes = gather_flat(candidates, fill=-math.inf, equal=equal_batches)
     n_known = None if known is None else total_over_processes(known.sum())
     marked = _largest_of_known(everyone.flatten(), rate, sum(sizes), n_known).view_as(everyone)
     return marked[distributed.get_rank(), : candidates.numel()].view_as(positive)
@@ -55,7 +62,8 @@ def _largest_of_known(candidates: Tensor, rate: float, n_entries: int, n_known: 
     k = count_to_reconsider(rate, n_entries)
     if n_known is None or k == 0:
         return _largest(candidates, k)
-    k_known = torch.ceil(torch.round(rate * n_known.double(), decimals=9)).to(torch.int64)
+    exact = n_known.cpu() if n_known.device.type == "mps" else n_known  # which has no float64
+    k_known = torch.ceil(torch.round(rate * exact.double(), decimals=9)).to(torch.int64).to(n_known.device)
     descending = candidates.topk(min(k, candidates.numel()), sorted=True).values
     threshold = descending.gather(0, (k_known - 1).clamp(min=0).view(1))
     above = candidates > threshold

@@ -1,20 +1,23 @@
-"""Bootstrap intervals over patients, and paired comparison of two sets of predictions."""
+"""Intervals over patients, and paired comparison of two methods."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.metrics.evaluate import Groups, checked_groups, class_thresholds, ratio
 from ltml_benchmark.metrics.ranking import Scores, by_class, tied_first
+from ltml_benchmark.metrics.smallsample import FEW_POSITIVES, correlations, holm, joined, p_of_bounds, rank_interval
 
 BOOTSTRAPPED = ("bacc", "auc", "ap")
 # Replicates handled together: large enough for vector instructions, small enough for the cache.
 _BATCH = 128
+POSTERIOR_DRAWS = 1024
 # Sums of 0/1/2... are exact in float32 below this.
 _EXACT_FLOAT32 = 2**24
 
@@ -23,21 +26,34 @@ Replicates = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Intervals:
-    """Replicates of each metric and the intervals between their quantiles."""
+    """Bootstrap replicates of each metric, and intervals that also hold for rare classes."""
 
     replicates: Replicates
     """Metric to (n, C), NaN where a class is undefined in a replicate."""
     groups: dict[str, NDArray[np.int64]]
     """Class indices by group, `total` first."""
     level: float
-    """Share of replicates inside an interval."""
+    """Coverage of an interval."""
+    point: Replicates
+    """Metric to (C,) estimates, NaN where undefined."""
+    bounds: Replicates
+    """Metric to (C, 2): BACC from its posterior, AUC and AP from the ranks of positives (see `rank_interval`)."""
+    lowest: Replicates
+    """Metric to (C,) estimates that lower bounds belong to, for metrics whose estimate is too high on average."""
+    positive_patients: NDArray[np.int64]
+    """(C,) patients with a positive."""
 
     def by_class(self, metric: str) -> NDArray[np.float64]:
-        """(C, 2) lower and upper bound; NaN for a class undefined in every replicate."""
-        return quantile_interval(self.replicates[metric], self.level)
+        """(C, 2) lower and upper bound; NaN for a class in which the metric is undefined."""
+        return self.bounds[metric]
+
+    @property
+    def few(self) -> NDArray[np.bool_]:
+        """(C,) whether so few patients have the class that its numbers say little."""
+        return self.positive_patients < FEW_POSITIVES
 
     def undefined(self, metric: str) -> list[int]:
-        """For each class the replicates in which it was undefined; its interval is that of the others."""
+        """For each class the replicates in which it was undefined."""
         return [int(n) for n in np.isnan(self.replicates[metric]).sum(axis=0)]
 
     def group_replicates(self, metric: str, group: str) -> NDArray[np.float64]:
@@ -47,37 +63,152 @@ class Intervals:
         return ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(np.float64))
 
     def of_group(self, metric: str, group: str) -> tuple[float, float]:
-        """Lower and upper bound of the mean over a group."""
-        low, high = quantile_interval(self.group_replicates(metric, group)[:, None], self.level)[0]
-        return float(low), float(high)
+        """Lower and upper bound of the mean over the defined classes of a group."""
+        members = self.groups[group]
+        members = members[~np.isnan(self.point[metric][members])]
+        lowest = self.lowest.get(metric)
+        return joined(
+            self.point[metric][members],
+            self.bounds[metric][members],
+            correlations(self.replicates[metric][:, members]),
+            None if lowest is None else lowest[members],
+        )
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Paired bootstrap of B minus A."""
+    """Paired comparison, B minus A, of one or several seeds of each."""
 
-    a: Intervals
-    b: Intervals
+    replicates: Replicates
+    """Metric to (n, C) differences, averaged over seeds."""
+    groups: dict[str, NDArray[np.int64]]
+    level: float
+    point: Replicates
+    """Metric to (C,) differences, averaged over seeds."""
+    by_seed: Replicates
+    """Metric to (seeds, C) differences."""
+    bounds: Replicates
+    """Metric to (C, 2) over patients alone; for AUC and AP of rare classes NaN."""
+    positive_patients: NDArray[np.int64]
+
+    @property
+    def few(self) -> NDArray[np.bool_]:
+        """(C,) as `Intervals.few`."""
+        return self.positive_patients < FEW_POSITIVES
+
+    @property
+    def seeds(self) -> int:
+        """Pairs of seeds."""
+        return len(self.by_seed["bacc"])
 
     def by_class(self, metric: str) -> NDArray[np.float64]:
-        """(C, 2) bounds of the difference."""
-        return quantile_interval(self.b.replicates[metric] - self.a.replicates[metric], self.a.level)
+        """(C, 2) bounds over patients and seeds; NaN where there is none: AUC and AP of classes that are `few`."""
+        point, bounds = self.point[metric], self.bounds[metric]
+        reach = seed_reach(self.by_seed[metric], self.level)
+        low = point - np.hypot(point - bounds[:, 0], reach)
+        high = point + np.hypot(bounds[:, 1] - point, reach)
+        return np.clip(np.stack([low, high], axis=1), -1.0, 1.0)
 
     def of_group(self, metric: str, group: str) -> tuple[float, float]:
-        """Bounds of the difference of means over a group."""
-        low, high = quantile_interval(self._group(metric, group)[:, None], self.a.level)[0]
-        return float(low), float(high)
+        """Bounds of the difference of means over the classes of a group that are defined; NaN where there is none."""
+        members = self._members(metric, group)
+        point, bounds = self.point[metric][members], self.bounds[metric][members].copy()
+        patients = self.positive_patients[members]
+        for place in np.flatnonzero(np.isnan(bounds[:, 0]) & (patients > 1)):
+            # bootstrap of a mean of few: its variance is short by (m - 1) / m, its tails are Student's
+            spread = np.nanstd(self.replicates[metric][:, members[place]]) * np.sqrt(
+                patients[place] / (patients[place] - 1)
+            )
+            half = spread * stats.t.ppf((1 + self.level) / 2, patients[place] - 1)
+            bounds[place] = point[place] - half, point[place] + half
+        low, high = joined(point, bounds, correlations(self.replicates[metric][:, members]))
+        mean = self.of_group_point(metric, group)
+        reach = (
+            float(seed_reach(self.by_seed[metric][:, members].mean(axis=1)[:, None], self.level)[0])
+            if len(members)
+            else 0.0
+        )
+        return (
+            float(np.maximum(mean - np.hypot(mean - low, reach), -1.0)),
+            float(np.minimum(mean + np.hypot(high - mean, reach), 1.0)),
+        )
+
+    def of_group_point(self, metric: str, group: str) -> float:
+        """Difference of the means over the defined classes of a group."""
+        members = self._members(metric, group)
+        return float(self.point[metric][members].mean()) if len(members) else float("nan")
 
     def p_values(self, metric: str) -> NDArray[np.float64]:
-        """(C,) two-sided bootstrap p-values of no difference."""
-        return two_sided_p(self.b.replicates[metric] - self.a.replicates[metric])
+        """(C,) two-sided p-values of no difference, one by one, in agreement with `by_class`."""
+        rows = zip(self.point[metric], self.by_class(metric), strict=True)
+        return np.array([p_of_bounds(float(value), low, high, self.level) for value, (low, high) in rows])
+
+    def corrected_p_values(self, metric: str) -> NDArray[np.float64]:
+        """(C,) p-values corrected for the number of classes by Holm's method."""
+        return holm(self.p_values(metric))
 
     def p_value_of_group(self, metric: str, group: str) -> float:
-        """Two-sided bootstrap p-value of no difference of the means over a group."""
-        return float(two_sided_p(self._group(metric, group)[:, None])[0])
+        """Two-sided p-value of no difference of the means over a group."""
+        return p_of_bounds(self.of_group_point(metric, group), *self.of_group(metric, group), self.level)
 
-    def _group(self, metric: str, group: str) -> NDArray[np.float64]:
-        return self.b.group_replicates(metric, group) - self.a.group_replicates(metric, group)
+    def _members(self, metric: str, group: str) -> NDArray[np.int64]:
+        members = self.groups[group]
+        return members[~np.isnan(self.point[metric][members])]
+
+
+def seed_reach(by_seed: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+    """(C,) half-width of the t interval of the mean over seeds of (S, C) values; 0 for a single seed."""
+    count = len(by_seed)
+    if count < 2:
+        return np.zeros(by_seed.shape[1])
+    half = stats.t.ppf((1 + level) / 2, count - 1) * by_seed.std(axis=0, ddof=1) / np.sqrt(count)
+    return np.asarray(half, dtype=np.float64)
+
+
+class _Sample:
+    """Predictions of one model, laid out for drawing patients."""
+
+    def __init__(
+        self, scores: ArrayLike, labels: ArrayLike, clusters: ArrayLike | None, threshold: float | ArrayLike
+    ) -> None:
+        self.data = by_class(scores, labels)
+        self.n_classes, n_images = self.data.scores.shape
+        self.owner, self.n_clusters = _owners(clusters, n_images, self.data.some_known())
+        thresholds = class_thresholds(threshold, self.n_classes)
+        heaviest = self.n_clusters * int(np.bincount(self.owner[self.owner >= 0], minlength=1).max())
+        self.exact: type[np.floating[Any]] = np.float32 if heaviest < _EXACT_FLOAT32 else np.float64
+        self.counters = [
+            _Counter(*self.data.column(c), thresholds[c], self.owners(c), self.n_clusters, self.exact)
+            for c in range(self.n_classes)
+        ]
+
+    def owners(self, c: int) -> NDArray[np.int64]:
+        """Patient of each image whose label of the class is known."""
+        return self.data.rows(c, self.owner)
+
+    def replicates(self, n: int, seed: int) -> Replicates:
+        """Every metric in n draws of patients."""
+        found = {metric: np.empty((n, self.n_classes)) for metric in BOOTSTRAPPED}
+        for start, drawn in _draws(self.n_clusters, n, seed, self.exact):
+            rows = slice(start, start + drawn.shape[1])
+            for c, counter in enumerate(self.counters):
+                for metric, values in counter.evaluate(drawn).items():
+                    found[metric][rows, c] = values
+        return found
+
+    def point(self) -> Replicates:
+        """(C,) metrics of the sample itself: that of every patient drawn once."""
+        once = np.ones((self.n_clusters, 1), dtype=self.exact)
+        values = [counter.evaluate(once) for counter in self.counters]
+        return {metric: np.array([float(each[metric][0]) for each in values]) for metric in BOOTSTRAPPED}
+
+    def share_right(
+        self, weights: NDArray[np.floating[Any]], c: int, hits: NDArray[np.float64], total: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(draws,) BACC of a class with patients weighted and pseudo-images added, (2, draws): positives, negatives."""
+        tn, fp, fn, tp = np.asarray(self.counters[c].decisions @ weights, dtype=np.float64)
+        right: NDArray[np.float64] = (tp + hits[0]) / (tp + fn + total[0]) + (tn + hits[1]) / (tn + fp + total[1])
+        return right / 2.0
 
 
 def bootstrap(
@@ -91,9 +222,13 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Intervals:
-    """Percentile intervals of BACC, AUC and AP when patients are drawn with replacement.
+    """Intervals of BACC, AUC and AP when patients, not images, are what was drawn.
 
-    Every replicate is evaluated exactly (ties included), as if its images had been listed as often as drawn.
+    Replicates draw patients with replacement and are evaluated exactly (ties included), as if images had been listed as
+    often as drawn. With a handful of positives their percentiles cover far less than they say, so intervals of classes
+    come from elsewhere: BACC from the posterior of Brodersen et al. (2010) with patients weighted as in the Bayesian
+    bootstrap, AUC and AP from `rank_interval`. Intervals of groups join those of their classes (MOVER) with the
+    correlations of the replicates. `scripts/measure_coverage.py` measures what they cover.
 
     Args:
         scores: (N, C).
@@ -102,7 +237,7 @@ def bootstrap(
         n: Number of replicates.
         groups: Class indices by group name; `total` is always added.
         threshold: One for all classes or (C,).
-        level: Share of replicates inside an interval.
+        level: Coverage of an interval.
         seed: Seed of the draws; the same seed draws the same patients, so replicates of two models pair.
 
     Returns:
@@ -111,24 +246,26 @@ def bootstrap(
     Raises:
         UserError: If shapes differ, scores are not numbers, or `n` or `level` is out of range.
     """
-    if n < 1 or not 0 < level < 1:
-        raise UserError(f"n={n} replicates and level={level}: n must be at least 1 and level between 0 and 1")
-    data = by_class(scores, labels)
-    n_classes, n_images = data.scores.shape
-    owner, n_clusters = _owners(clusters, n_images, data.some_known())
-    thresholds = class_thresholds(threshold, n_classes)
-    heaviest = n_clusters * int(np.bincount(owner[owner >= 0], minlength=1).max())
-    exact: type[np.floating[Any]] = np.float32 if heaviest < _EXACT_FLOAT32 else np.float64
-    counters = [
-        _Counter(*data.column(c), thresholds[c], data.rows(c, owner), n_clusters, exact) for c in range(n_classes)
-    ]
-    replicates = {metric: np.empty((n, n_classes)) for metric in BOOTSTRAPPED}
-    for start, drawn in _draws(n_clusters, n, seed, exact):
-        rows = slice(start, start + drawn.shape[1])
-        for c, counter in enumerate(counters):
-            for metric, values in counter.evaluate(drawn).items():
-                replicates[metric][rows, c] = values
-    return Intervals(replicates, checked_groups(groups, n_classes), level)
+    _check(n, level)
+    sample = _Sample(scores, labels, clusters, threshold)
+    point = sample.point()
+    ranks = [rank_interval(*sample.data.column(c), sample.owners(c), level) for c in range(sample.n_classes)]
+    bounds = {
+        "bacc": _holding(point["bacc"], quantile_interval(_posterior_draws([sample], [sample], seed)[0], level)),
+        "auc": np.array([each.auc for each in ranks]),
+        "ap": np.array([each.ap for each in ranks]),
+    }
+    for metric, values in point.items():
+        bounds[metric][np.isnan(values)] = np.nan
+    return Intervals(
+        sample.replicates(n, seed),
+        checked_groups(groups, sample.n_classes),
+        level,
+        point,
+        bounds,
+        {"ap": np.array([each.ap_without_itself for each in ranks])},
+        np.array([each.positive_patients for each in ranks], dtype=np.int64),
+    )
 
 
 def compare(
@@ -144,10 +281,115 @@ def compare(
     level: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """Paired bootstrap of two sets of predictions on the same images; arguments as in `bootstrap`."""
-    a = bootstrap(scores_a, labels, clusters, n, groups=groups, threshold=threshold_a, level=level, seed=seed)
-    b = bootstrap(scores_b, labels, clusters, n, groups=groups, threshold=threshold_b, level=level, seed=seed)
-    return Difference(a, b)
+    """Paired comparison of two sets of predictions on the same images; arguments as in `bootstrap`."""
+    return compare_seeds(
+        [scores_a], [scores_b], labels, clusters, n, groups=groups, thresholds_a=[threshold_a],
+        thresholds_b=[threshold_b], level=level, seed=seed,
+    )  # fmt: skip
+
+
+def compare_seeds(
+    scores_a: Sequence[ArrayLike],
+    scores_b: Sequence[ArrayLike],
+    labels: ArrayLike,
+    clusters: ArrayLike | None = None,
+    n: int = 1000,
+    *,
+    groups: Groups | None = None,
+    thresholds_a: Sequence[float | ArrayLike] | None = None,
+    thresholds_b: Sequence[float | ArrayLike] | None = None,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Difference:
+    """Paired comparison of two methods, each trained with several seeds.
+
+    The difference is the mean over pairs of seeds. Its interval joins what another draw of patients would change (as
+    in `bootstrap`, on the mean over seeds) with what other seeds would change (Student's t over pairs of seeds).
+
+    Args:
+        scores_a: For every seed (N, C) scores of the reference.
+        scores_b: The same of the other method, paired with `scores_a`.
+        labels: (N, C).
+        clusters: (N,) patients.
+        n: Replicates.
+        groups: Class indices by group name.
+        thresholds_a: For every seed one threshold or (C,); 0.5 where not given.
+        thresholds_b: The same of the other method.
+        level: Coverage.
+        seed: Seed of the draws.
+
+    Raises:
+        UserError: Different numbers of seeds, or anything `bootstrap` refuses.
+    """
+    _check(n, level)
+    if len(scores_a) != len(scores_b) or not scores_a:
+        raise UserError(f"{len(scores_a)} and {len(scores_b)} seeds do not pair; give the same number of both")
+    cuts_a, cuts_b = thresholds_a or [0.5] * len(scores_a), thresholds_b or [0.5] * len(scores_b)
+    a = [_Sample(scores, labels, clusters, cut) for scores, cut in zip(scores_a, cuts_a, strict=True)]
+    b = [_Sample(scores, labels, clusters, cut) for scores, cut in zip(scores_b, cuts_b, strict=True)]
+    points = [(first.point(), second.point()) for first, second in zip(a, b, strict=True)]
+    by_seed = {
+        metric: np.array([after[metric] - before[metric] for before, after in points]) for metric in BOOTSTRAPPED
+    }
+    point = {metric: values.mean(axis=0) for metric, values in by_seed.items()}
+    replicates = {metric: np.zeros((n, a[0].n_classes)) for metric in BOOTSTRAPPED}
+    for first, second in zip(a, b, strict=True):
+        before, after = first.replicates(n, seed), second.replicates(n, seed)
+        for metric in BOOTSTRAPPED:
+            replicates[metric] += (after[metric] - before[metric]) / len(a)
+    classes = range(a[0].n_classes)
+    patients = np.array([len(np.unique(a[0].owners(c)[a[0].data.column(c)[1]])) for c in classes], dtype=np.int64)
+    bounds = {"bacc": _holding(point["bacc"], quantile_interval(_posterior_draws(a, b, seed)[1], level))}
+    for metric in ("auc", "ap"):
+        bounds[metric] = _holding(point[metric], quantile_interval(replicates[metric], level))
+        bounds[metric][patients < FEW_POSITIVES] = np.nan
+    for metric in BOOTSTRAPPED:
+        bounds[metric][np.isnan(point[metric])] = np.nan
+        for c in classes:
+            same = all(np.array_equal(x.data.scores[c], y.data.scores[c]) for x, y in zip(a, b, strict=True))
+            if same and not np.isnan(point[metric][c]) and point[metric][c] == 0:
+                bounds[metric][c] = 0.0  # one and the same prediction
+    return Difference(replicates, checked_groups(groups, a[0].n_classes), level, point, by_seed, bounds, patients)
+
+
+def _check(n: int, level: float) -> None:
+    if n < 1 or not 0 < level < 1:
+        raise UserError(f"n={n} replicates and level={level}: n must be at least 1 and level between 0 and 1")
+
+
+def _holding(point: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The bounds, moved where that is needed to hold the estimate (a posterior shrinks away from 0 and 1)."""
+    return np.stack([np.fmin(bounds[:, 0], point), np.fmax(bounds[:, 1], point)], axis=1)
+
+
+def _posterior_draws(
+    a: Sequence[_Sample], b: Sequence[_Sample], seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draws of the BACC of `a` and of that of `b` minus it, (draws, C) each, means over seeds.
+
+    Patients are weighted by exponential numbers (Rubin's Bayesian bootstrap). Half a pseudo-image in each cell of hit
+    or miss by A and by B makes the marginals Beta(TP + 1, FN + 1) and Beta(TN + 1, FP + 1) where every image is its own
+    patient: Brodersen's posterior.
+    """
+    n_classes = a[0].n_classes
+    level, change = np.zeros((POSTERIOR_DRAWS, n_classes)), np.zeros((POSTERIOR_DRAWS, n_classes))
+    for start in range(0, POSTERIOR_DRAWS, _BATCH):
+        size = min(_BATCH, POSTERIOR_DRAWS - start)
+        rows = slice(start, start + size)
+        weights = np.random.default_rng([seed, start, 1]).standard_exponential(
+            (a[0].n_clusters, size), dtype=np.float32
+        )
+        for c in range(n_classes):
+            pseudo = np.random.default_rng([seed, start, 2, c]).standard_gamma(0.5, (4, 2, size))
+            both, only_a, only_b, _ = pseudo
+            for first, second in zip(a, b, strict=True):
+                before = first.share_right(weights, c, both + only_a, pseudo.sum(axis=0)) / len(a)
+                level[rows, c] += before
+                if second is not first:
+                    change[rows, c] += (
+                        second.share_right(weights, c, both + only_b, pseudo.sum(axis=0)) / len(a) - before
+                    )
+    return level, change
 
 
 def quantile_interval(values: NDArray[np.float64], level: float) -> NDArray[np.float64]:
@@ -159,16 +401,6 @@ def quantile_interval(values: NDArray[np.float64], level: float) -> NDArray[np.f
         if len(defined):
             bounds[c] = np.quantile(defined, quantiles)
     return bounds
-
-
-def two_sided_p(differences: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(C,) 2·min(P(d <= 0), P(d >= 0)) over the defined rows of (n, C), counting the observed sample as one of them."""
-    defined = ~np.isnan(differences)
-    n = defined.sum(axis=0)
-    below = ((differences <= 0) & defined).sum(axis=0)
-    above = ((differences >= 0) & defined).sum(axis=0)
-    p = np.minimum(1.0, 2.0 * (np.minimum(below, above) + 1.0) / (n + 1.0))
-    return np.where(n > 0, p, np.nan)
 
 
 def _owners(

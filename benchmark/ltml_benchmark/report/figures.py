@@ -150,25 +150,29 @@ def gradients(grid: Floats, closed: Mapping[str, Floats], automatic: Mapping[str
 
 
 def lines_with_intervals(
-    x: Sequence[float], series: Mapping[str, tuple[Sequence[float], Sequence[float]]], xlabel: str, ylabel: str
+    x: Sequence[float],
+    series: Mapping[str, tuple[Sequence[float], Sequence[tuple[float, float]]]],
+    xlabel: str,
+    ylabel: str,
 ) -> str:
     """Means with intervals over a common axis; points are shifted a little so that bars do not hide each other.
 
     Args:
         x: (K,) positions.
-        series: Name to (K,) means and (K,) half-widths.
+        series: Name to (K,) means and (K,) intervals, NaN where there is none.
         xlabel: Axis title.
         ylabel: Axis title.
     """
     figure, axes = new_figure(7.5, 3.6, right=1.4)
     step = 0.012 * (max(x) - min(x) or 1)
-    for place, (name, (mean, half)) in enumerate(series.items()):
+    for place, (name, (mean, bounds)) in enumerate(series.items()):
+        reach = np.abs(np.asarray(bounds) - np.asarray(mean)[:, None]).T
         shifted = np.asarray(x) + step * (place - len(series) / 2)
         colour, style = COLOURS[place % len(COLOURS)], ("-", "--")[place // len(COLOURS) % 2]
         axes.errorbar(
             shifted,
             mean,
-            yerr=half,
+            yerr=np.nan_to_num(reach),
             color=colour,
             linestyle=style,
             marker="o",

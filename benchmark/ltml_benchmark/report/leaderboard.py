@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ltml_benchmark.errors import UserError
-from ltml_benchmark.report.runs import RunResult
-from ltml_benchmark.report.tables import COLUMNS, METRICS, VERIFIED, paper
+from ltml_benchmark.report.runs import RunResult, without_repeats
+from ltml_benchmark.report.tables import BESIDE, COLUMNS, METRICS, VERIFIED, beside, paper
 from ltml_benchmark.runfiles import read_json, write_json, write_text
+from ltml_benchmark.scoring import RULES
 
 RESULT_FORMAT = "ltml-benchmark-result/1"
 
@@ -26,7 +27,7 @@ def result_of(runs: Sequence[RunResult], description: str) -> dict[str, Any]:
         UserError: The runs differ in recipe, data set or code.
     """
     for what, values in (
-        ("recipe", {run.name for run in runs}),
+        ("recipe", {run.shown_name(runs) for run in runs}),
         ("data set", {run.data_sha256 for run in runs}),
         ("choice of labels", {str(run.metrics.get("labels_counted", "known")) for run in runs}),
         ("commit", {run.manifest["code"].get("commit", run.manifest["code"]["version"]) for run in runs}),
@@ -41,6 +42,11 @@ def result_of(runs: Sequence[RunResult], description: str) -> dict[str, Any]:
             "mean": np.round(table.mean(axis=0), 2),
             "sd": np.round(table.std(axis=0, ddof=1), 2) if len(runs) > 1 else None,
         }
+    decided = {
+        rule: np.round([np.mean([100 * run.summary("bacc", group, rule) for run in runs]) for group in BESIDE], 2)
+        for rule in RULES
+        if all(rule in run.rules for run in runs)
+    }
     return {
         "format": RESULT_FORMAT,
         "recipe": first.name,
@@ -50,6 +56,8 @@ def result_of(runs: Sequence[RunResult], description: str) -> dict[str, Any]:
         "labels_counted": first.metrics.get("labels_counted", "known"),
         "undefined_classes": first.undefined("auc"),
         "results": means,
+        "decide": first.decide,
+        "decided": decided,
         "code": first.manifest["code"],
         "date": str(first.manifest.get("finished", ""))[:10],
         "hardware": first.manifest["hardware"].get("device", ""),
@@ -59,8 +67,8 @@ def result_of(runs: Sequence[RunResult], description: str) -> dict[str, Any]:
 def add_results(runs: Sequence[RunResult], folder: Path, description: str) -> list[Path]:
     """Write one file per recipe, data set and choice of labels; a later result of the same replaces the earlier one."""
     grouped: dict[tuple[str, tuple[str, bool]], list[RunResult]] = {}
-    for run in runs:
-        grouped.setdefault((run.name, run.scored_on), []).append(run)
+    for run in without_repeats(runs):
+        grouped.setdefault((run.shown_name(runs), run.scored_on), []).append(run)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for (name, (data, verified_only)), members in grouped.items():
@@ -87,14 +95,17 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 
 def leaderboard_page(results: Sequence[dict[str, Any]]) -> str:
     """Markdown: one table per data set, best Total AUC first, and the paper's numbers as the paper's."""
-    header = ["method", "seeds", *(f"{m.upper()} {c.capitalize()}" for m in METRICS for c in COLUMNS)]
+    means = [f"{m.upper()} {c.capitalize()}" for m in METRICS for c in COLUMNS]
+    header = ["method", "seeds", *means, *beside()]
     facts = ["hardware", "date", "commit"]
     lines = [
         "# Leaderboard",
         "",
         "Built by `python scripts/leaderboard.py build` from `results/*.json`; nothing is typed by hand. Percent; BACC",
-        "at a score of 0.5; the epoch was chosen on validation for every method; ± is the standard deviation over",
-        "seeds. Each table is one data set, named by the hash of its manifest; rows of two tables are not comparable.",
+        "at a score of 0.5, and in the columns raw, prior and validation at 0.5, at the share of positives that",
+        "training showed, and at the threshold that was best on validation; the epoch was chosen on validation for",
+        "every method; ± is the standard deviation over seeds. Each table is one data set, named by the hash of its",
+        "manifest; rows of two tables are not comparable.",
         "",
     ]
     by_data: dict[tuple[str, bool], list[dict[str, Any]]] = {}
@@ -118,7 +129,7 @@ def leaderboard_page(results: Sequence[dict[str, Any]]) -> str:
         lines.append("")
     content = paper()
     lines += ["## The paper's own numbers", "", f"{content['source']}. Data: {content['data']}. Not measured here.", ""]
-    lines += [_line(["method", *header[2:]]), _rule(len(header) - 1)]
+    lines += [_line(["method", *means]), _rule(len(means) + 1)]
     for name, printed in content["rows"].items():
         lines.append(_line([name, *(f"{value:.2f}" for metric in METRICS for value in printed[metric])]))
     return "\n".join(lines) + "\n"
@@ -136,6 +147,9 @@ def _values(row: dict[str, Any]) -> list[str]:
         spreads = values["sd"] or [None] * len(values["mean"])
         for mean, spread in zip(values["mean"], spreads, strict=True):
             cells.append("-" if mean is None else f"{mean:.2f}" + ("" if spread is None else f" ± {spread:.2f}"))
+    for rule in RULES:
+        values = row.get("decided", {}).get(rule, [None] * len(BESIDE))
+        cells += ["-" if value is None else f"{value:.2f}" for value in values]
     return cells
 
 

@@ -74,7 +74,7 @@ def table_cells(row: Row) -> dict[str, Any]:
 
 def validation_rows(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
     """The same rows with BACC at the thresholds that were best on validation, where every run has them."""
-    if not all("best_threshold" in run.metrics for run in runs):
+    if not all("validation" in run.rules for run in runs):
         return []
     return [table_cells(row) for row in rows_of(runs, "validation")]
 

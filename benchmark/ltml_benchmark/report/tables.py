@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -11,12 +11,21 @@ import numpy as np
 
 from ltml_benchmark.config import read_yaml
 from ltml_benchmark.errors import UserError
-from ltml_benchmark.report.runs import RunResult
+from ltml_benchmark.report.runs import RunResult, without_repeats
+from ltml_benchmark.scoring import RULES
 
 Form = Literal["md", "latex", "csv"]
 COLUMNS = ("total", "head", "medium", "tail")
 METRICS = ("bacc", "auc")
 VERIFIED = "verified labels only"
+BESIDE = ("total", "tail")
+"""Groups whose BACC is printed under every decision rule."""
+SAID = {
+    "raw": "a score of 0.5",
+    "prior": "the share of positives that training showed (logit adjustment)",
+    "validation": "the threshold that was best on validation, class by class",
+}
+"""Decision rules in words."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,8 @@ class Row:
     """Metric -> Total, Head, Medium, Tail; NaN where undefined."""
     deviation: dict[str, list[float]] | None
     """Standard deviation over seeds, where there are several."""
+    decided: dict[str, list[float]] = field(default_factory=dict)
+    """Decision rule -> BACC of Total and Tail, averaged over seeds; empty for the paper's rows."""
 
 
 def paper() -> dict[str, Any]:
@@ -38,18 +49,24 @@ def paper() -> dict[str, Any]:
     return read_yaml(files("ltml_benchmark").joinpath("report", "paper.yaml"), "report/paper.yaml")
 
 
-def rows_of(runs: Sequence[RunResult], threshold: str = "0.5") -> list[Row]:
-    """One row per recipe, data set and choice of labels, seeds averaged, in the order given."""
-    grouped: dict[tuple[str, tuple[str, bool]], list[RunResult]] = {}
+def rows_of(runs: Sequence[RunResult], decide: str | None = None) -> list[Row]:
+    """One row per method, data set and choice of labels, seeds averaged, in the order given.
+
+    Runs are seeds of one method when every setting but the seed is the same; of two runs with the same seed the first
+    counts. Namesakes that differ in a setting are told apart by it.
+    """
+    grouped: dict[tuple[tuple[str, str], tuple[str, bool]], list[RunResult]] = {}
+    runs = without_repeats(runs)
     for run in runs:
-        grouped.setdefault((run.name, run.scored_on), []).append(run)
+        grouped.setdefault((run.method, run.scored_on), []).append(run)
     several = len({data for _, (data, _) in grouped}) > 1
     mixed = len({verified_only for _, (_, verified_only) in grouped}) > 1
     rows = []
-    for (recipe, (_, verified_only)), members in grouped.items():
+    for (_, (_, verified_only)), members in grouped.items():
+        recipe = members[0].shown_name(runs)
         name = f"{recipe}, {VERIFIED}" if mixed and verified_only else recipe
         values = {
-            metric: np.array([[100 * run.summary(metric, column, threshold) for column in COLUMNS] for run in members])
+            metric: np.array([[100 * run.summary(metric, column, decide) for column in COLUMNS] for run in members])
             for metric in METRICS
         }
         rows.append(
@@ -61,12 +78,19 @@ def rows_of(runs: Sequence[RunResult], threshold: str = "0.5") -> list[Row]:
                 deviation=None
                 if len(members) == 1
                 else {metric: value.std(axis=0, ddof=1).tolist() for metric, value in values.items()},
+                decided={
+                    rule: [
+                        float(np.mean([100 * run.summary("bacc", group, rule) for run in members])) for group in BESIDE
+                    ]
+                    for rule in RULES
+                    if all(rule in run.rules for run in members)
+                },
             )
         )
     return rows
 
 
-def rows_like(runs: Sequence[RunResult], like: str, threshold: str = "0.5") -> list[Row]:
+def rows_like(runs: Sequence[RunResult], like: str, decide: str | None = None) -> list[Row]:
     """The paper's rows in its order, each followed by our runs of the same method.
 
     Raises:
@@ -79,34 +103,46 @@ def rows_like(runs: Sequence[RunResult], like: str, threshold: str = "0.5") -> l
     for name in content["tables"][like]["rows"]:
         printed = content["rows"][name]
         rows.append(Row(name, "paper", 1, {metric: printed[metric] for metric in METRICS}, None))
-        rows += rows_of([run for run in runs if run.paper_row == name], threshold)
+        rows += rows_of([run for run in runs if run.paper_row == name], decide)
     return rows
 
 
-def table_of_runs(runs: Sequence[RunResult], like: str | None = None, form: Form = "md", threshold: str = "0.5") -> str:
+def table_of_runs(
+    runs: Sequence[RunResult], like: str | None = None, form: Form = "md", decide: str | None = None
+) -> str:
     """The finished table.
 
     Args:
         runs: Results, from `read_runs`.
         like: `table1` or `table2` to print the paper's numbers beside ours.
         form: Markdown, LaTeX (booktabs) or CSV.
-        threshold: `0.5`, or `validation`.
+        decide: `raw`, `prior` or `validation`; None takes every run's own rule.
 
     Returns:
         Text that ends in a note on what the numbers are, except for CSV.
     """
-    rows = rows_like(runs, like, threshold) if like else rows_of(runs, threshold)
+    rows = rows_like(runs, like, decide) if like else rows_of(runs, decide)
     if form == "csv":
         return _csv(rows)
-    header = ["method", "numbers", *(f"{metric.upper()} {c.capitalize()}" for metric in METRICS for c in COLUMNS)]
-    body = [[row.name, _origin(row), *_cells(row, form)] for row in rows]
+    header = [
+        "method", "numbers", *(f"{metric.upper()} {c.capitalize()}" for metric in METRICS for c in COLUMNS), *beside(),
+    ]  # fmt: skip
+    body = [[row.name, _origin(row), *_cells(row, form), *decided_cells(row)] for row in rows]
     text = _latex(header, body) if form == "latex" else _markdown(header, body)
     return (
-        text
-        + "\n"
-        + "\n".join(("% " if form == "latex" else "") + note for note in _notes(runs, like, threshold))
-        + "\n"
+        text + "\n" + "\n".join(("% " if form == "latex" else "") + note for note in _notes(runs, like, decide)) + "\n"
     )
+
+
+def beside() -> list[str]:
+    """Titles of the columns that show BACC under every decision rule."""
+    return [f"BACC {group.capitalize()}, {rule}" for rule in RULES for group in BESIDE]
+
+
+def decided_cells(row: Row) -> list[str]:
+    """BACC of a row under every decision rule; a dash where it is not known."""
+    values = [value for rule in RULES for value in row.decided.get(rule, [float("nan")] * len(BESIDE))]
+    return ["-" if np.isnan(value) else f"{value:.2f}" for value in values]
 
 
 def _origin(row: Row) -> str:
@@ -147,7 +183,8 @@ def _csv(rows: Sequence[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [f"{metric}_{column}" for metric in METRICS for column in COLUMNS]
-    writer.writerow(["method", "numbers", "seeds", *names, *(f"{name}_sd" for name in names)])
+    decided = [f"bacc_{group}_{rule}" for rule in RULES for group in BESIDE]
+    writer.writerow(["method", "numbers", "seeds", *names, *(f"{name}_sd" for name in names), *decided])
     for row in rows:
         means = [value for metric in METRICS for value in row.mean[metric]]
         spread = (
@@ -155,15 +192,22 @@ def _csv(rows: Sequence[Row]) -> str:
             if row.deviation
             else [float("nan")] * len(means)
         )
-        writer.writerow(
-            [row.name, row.origin, row.seeds, *("" if np.isnan(v) else f"{v:.4f}" for v in [*means, *spread])]
-        )
+        more = [value for rule in RULES for value in row.decided.get(rule, [float("nan")] * len(BESIDE))]
+        numbers = ["" if np.isnan(v) else f"{v:.4f}" for v in [*means, *spread, *more]]
+        writer.writerow([row.name, row.origin, row.seeds, *numbers])
     return text.getvalue()
 
 
-def _notes(runs: Sequence[RunResult], like: str | None, threshold: str) -> list[str]:
-    cut = "a score of 0.5" if threshold == "0.5" else "the threshold that was best on validation, class by class"
+def _notes(runs: Sequence[RunResult], like: str | None, decide: str | None) -> list[str]:
+    rules = sorted({run.decide for run in runs}) if decide is None else [decide]
+    cut = SAID[rules[0]] if len(rules) == 1 else "every run's own rule"
     notes = [f"Percent. BACC at {cut}. Total, Head, Medium and Tail are means over classes with a defined value."]
+    notes.append(
+        f"The last columns decide alike for every row: {'; '.join(f'{key}: above {SAID[key]}' for key in RULES)}."
+    )
+    repeats = len(runs) - len(without_repeats(runs))
+    if repeats:
+        notes.append(f"{repeats} runs repeat the seed of another one and are left out.")
     if runs and all(run.verified_only for run in runs):
         notes.append(f"Scored on {VERIFIED}.")
     if any(run.seeds_differ(other) for run in runs for other in runs):
