@@ -1,11 +1,11 @@
 """Composed findings: a site with what is said of it, read from the structure of the sentence."""
 
 from ltml_dataset.labeling.compiled import (
-    CueEntry,
     NEGATIVE,
     POSITIVE,
     UNCERTAIN,
     CompiledLexicon,
+    CueEntry,
     Role,
     RuleEntry,
     Word,
