@@ -143,7 +143,8 @@ def summary(runs: Sequence[RunResult]) -> str:
         parts.append(f"{metric.upper()} {group}: {', '.join(beyond) or 'none'}")
     return (
         f"Differences against {reference} beyond noise (points; paired t test over {seeds} seeds or more, corrected "
-        f"for {len(paired)} methods by Holm): {'; '.join(parts)}. BACC at {SAID[runs[0].decide]}. All others may be chance."
+        f"for {len(paired)} methods by Holm): {'; '.join(parts)}. BACC at {SAID[runs[0].decide]}. "
+        "All others may be chance."
     )
 
 
