@@ -80,18 +80,18 @@ def differences(study: Mapping[str, Any], metric: str, group: str, rate: float, 
     by_method = study["results"][metric][group]
     base = by_method[reference][f"{rate:g}"]
     names = [method for method in by_method if method != reference]
-    tested = []
+    outcomes = []
     for method in names:
         pairs = zip(by_method[method][f"{rate:g}"], base, strict=True)
-        tested.append(_tested([None if a is None or b is None else 100 * (a - b) for a, b in pairs]))
-    corrected = holm(np.array([p for _, _, p in tested]))
+        outcomes.append(tested([None if a is None or b is None else 100 * (a - b) for a, b in pairs]))
+    corrected = holm(np.array([p for _, _, p in outcomes]))
     return {
         name: Change(mean, max(mean - half, -100.0), min(mean + half, 100.0), p, float(after))
-        for name, (mean, half, p), after in zip(names, tested, corrected, strict=True)
+        for name, (mean, half, p), after in zip(names, outcomes, corrected, strict=True)
     }
 
 
-def _tested(values: Sequence[float | None]) -> tuple[float, float, float]:
+def tested(values: Sequence[float | None]) -> tuple[float, float, float]:
     """Mean, half-width of the t interval and p-value of no difference; NaN where there are fewer than two seeds."""
     from scipy.stats import t
 

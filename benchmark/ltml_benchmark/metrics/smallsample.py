@@ -133,6 +133,8 @@ def design_effect(values: Floats, owner: NDArray[np.int64]) -> float:
 def joined(point: Floats, bounds: Floats, correlation: Floats, lowest: Floats | None = None) -> tuple[float, float]:
     """Interval of the mean of several estimates from their own intervals (MOVER: Zou and Donner, 2008).
 
+    Correlations only widen it: with a handful of positives those of the replicates are chance.
+
     Args:
         point: (C,) estimates.
         bounds: (C, 2) their intervals.
@@ -146,9 +148,7 @@ def joined(point: Floats, bounds: Floats, correlation: Floats, lowest: Floats | 
         return float("nan"), float("nan")
     base = point if lowest is None else lowest
     down, up = np.maximum(base - bounds[:, 0], 0.0), np.maximum(bounds[:, 1] - point, 0.0)
-    reach = [
-        np.sqrt(max(float(side @ correlation @ side), 0.25 * float(side @ side))) / len(point) for side in (down, up)
-    ]
+    reach = [np.sqrt(max(float(side @ correlation @ side), float(side @ side))) / len(point) for side in (down, up)]
     low, high = float(base.mean()) - reach[0], float(point.mean()) + reach[1]
     return min(low, float(point.mean())), high
 

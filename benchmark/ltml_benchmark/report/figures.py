@@ -13,8 +13,10 @@ from ltml_benchmark.report.runs import RunResult
 from ltml_benchmark.runfiles import read_json, write_text
 
 Floats = NDArray[np.float64]
-COLOURS = ("#3b6fb6", "#c8553d", "#4f9d69", "#8d6cab", "#b8862b", "#5b8fa8", "#b0537f", "#6b7280", "#2f4858", "#9aa33a")
-GROUP_COLOURS = {"head": "#3b6fb6", "medium": "#4f9d69", "tail": "#c8553d"}
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a23b72", "#6b7280", "#2f4858", "#9aa33a")
+"""Okabe and Ito's colours first."""
+GROUP_COLOURS = {"head": "#0072b2", "medium": "#e69f00", "tail": "#a23b72"}
+"""As in the figures of the data set; told apart by colour-blind eyes too."""
 
 
 def new_figure(width: float, height: float, right: float = 0.15, bottom: float = 0.5, **grid: Any) -> tuple[Any, Any]:
@@ -52,7 +54,7 @@ def new_figure(width: float, height: float, right: float = 0.15, bottom: float =
 
 def label_room(names: Sequence[str]) -> float:
     """Inches that these names need below an axis when they are turned by 60 degrees."""
-    return 0.25 + 0.055 * max(map(len, names), default=0)
+    return 0.3 + 0.068 * max(map(len, names), default=0)
 
 
 def as_svg(figure: Any) -> str:
@@ -74,7 +76,9 @@ def events(run: Path) -> list[dict[str, Any]]:
 
 def curves(runs: Mapping[str, Path]) -> str:
     """Training loss by batch, validation BACC and AUC by epoch, one colour per run."""
-    figure, (left, middle, right) = new_figure(10, 2.8, right=1.5 if len(runs) > 1 else 0.15, ncols=3)
+    figure, (left, middle, right) = new_figure(
+        10, 2.8 + 0.12 * max(0, len(runs) - 8), right=1.8 if len(runs) > 1 else 0.15, ncols=3
+    )
     for place, (name, path) in enumerate(runs.items()):
         colour = COLOURS[place % len(COLOURS)]
         lines = events(path)
@@ -90,7 +94,7 @@ def curves(runs: Mapping[str, Path]) -> str:
     middle.set(title="validation BACC, %", xlabel="epoch")
     right.set(title="validation AUC, %", xlabel="epoch")
     if len(runs) > 1:
-        figure.legend(*middle.get_legend_handles_labels(), loc="center right", fontsize=7, frameon=False)
+        figure.legend(*middle.get_legend_handles_labels(), loc="center right", fontsize=9, frameon=False)
     return as_svg(figure)
 
 
@@ -112,7 +116,8 @@ def classes(run: RunResult) -> str:
             limits = np.array([[np.nan if v is None else 100 * v for v in bounds[n][metric]] for n in names])
             axes.vlines(range(len(names)), limits[:, 0], limits[:, 1], color="#222", linewidth=1)
         axes.axhline(50, color="#888", linewidth=0.8, linestyle="--")
-        axes.set(ylabel=f"{metric.upper()}, %", ylim=(min(40, np.nanmin(np.append(values, 40))), 101))
+        lowest = np.append(values, limits[:, 0] if bounds else 40)
+        axes.set(ylabel=f"{metric.upper()}, %", ylim=(min(40, np.nanmin(lowest)) - 1, 101))
     both[1].set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
     return as_svg(figure)
 
@@ -123,7 +128,7 @@ def increments(run: RunResult, reference: RunResult) -> str:
     figure, both = new_figure(max(6.0, 0.32 * len(names)), 5.2, bottom=label_room(names), nrows=2, sharex=True)
     for axes, metric in zip(both, ("bacc", "auc"), strict=True):
         gain = 100 * (np.array(class_values(run, metric, names)) - np.array(class_values(reference, metric, names)))
-        axes.bar(range(len(names)), gain, color=np.where(gain >= 0, "#4f9d69", "#c8553d"), width=0.7)
+        axes.bar(range(len(names)), gain, color=np.where(gain >= 0, "#0072b2", "#d55e00"), width=0.7)
         axes.axhline(0, color="#222", linewidth=0.8)
         axes.set_ylabel(f"{metric.upper()} increment, points")
     both[1].set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
@@ -145,7 +150,7 @@ def gradients(grid: Floats, closed: Mapping[str, Floats], automatic: Mapping[str
         axes.plot(grid, values, color=colour, linewidth=1.4, label=name)
         axes.plot(grid[::8], automatic[name][::8], "o", color=colour, markersize=3)
     axes.set(xlabel="negative logit", ylabel="gradient")
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=9, frameon=False)
     return as_svg(figure)
 
 
@@ -163,7 +168,7 @@ def lines_with_intervals(
         xlabel: Axis title.
         ylabel: Axis title.
     """
-    figure, axes = new_figure(7.5, 3.6, right=1.4)
+    figure, axes = new_figure(8.0, 3.8, right=1.8)
     step = 0.012 * (max(x) - min(x) or 1)
     for place, (name, (mean, bounds)) in enumerate(series.items()):
         reach = np.abs(np.asarray(bounds) - np.asarray(mean)[:, None]).T
@@ -183,7 +188,7 @@ def lines_with_intervals(
         )
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xticks(list(x))
-    figure.legend(*axes.get_legend_handles_labels(), loc="center right", fontsize=7, frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="center right", fontsize=9, frameon=False)
     return as_svg(figure)
 
 
