@@ -102,7 +102,10 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
     for start, end, ref in joiners:
         if start == 0 or end >= len(code):
             continue
-        stretches = {(last, code[end:last]) for first, last, _ in spans if end <= first <= end + 1 < last}
+        skipped_words = 0 if ref == _COMMA_WORD else 1
+        stretches = {
+            (last, code[end:last]) for first, last, _ in spans if end <= first <= end + skipped_words and last - end > 1
+        }
         for last, words in stretches:
             for k in range(1, len(words)):
                 for m in range(1, min(_SHARED, start) + 1):
