@@ -41,7 +41,7 @@ def _dicom_pixels(path: Path) -> npt.NDArray[np.uint8]:
     """Pixels through the modality and window tables of the file, bright where the ray was stopped."""
     try:
         import pydicom
-        from pydicom.pixels import apply_modality_lut, apply_voi_lut
+        from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
     except ModuleNotFoundError:
         raise UserError("a DICOM image needs pydicom: pip install 'ltml-mimic-cxr[dicom]'.") from None
     try:
