@@ -411,16 +411,19 @@ def _judge_alternatives(
         if member.opener != OR or number == 0:
             continue
         last_part = members[number - 1].last
-        right = next((i for i, place in enumerate(where) if place == member.first), None)
-        left = next((i for i in reversed(range(len(mentions))) if where[i] == last_part), None)
-        if left is None or right is None:
+        left = [i for i, place in enumerate(where) if place == last_part]
+        right = [i for i, place in enumerate(where) if place == member.first]
+        left = [i for i in left if mentions[i][1] > mentions[left[-1]][0]]
+        right = [i for i in right if mentions[i][0] < mentions[right[0]][1]]
+        if not left or not right or any(mentions[i][7] >= 0 for i in (*left, *right)):
             continue
-        if mentions[right][7] >= 0 or mentions[left][7] >= 0 or mentions[left][4] == mentions[right][4]:
+        if any(verdicts[i].state == NEGATIVE for i in (*left, *right)):
             continue
-        if NEGATIVE in (verdicts[left].state, verdicts[right].state):
-            continue
-        for i, other in ((left, right), (right, left)):
-            if mentions[i][4] >= 0 and mentions[other][4] in implied_by[mentions[i][4]]:
-                continue
-            if verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
-                verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)
+        for side, others in ((left, right), (right, left)):
+            named = {mentions[i][4] for i in others}
+            for i in side:
+                label = mentions[i][4]
+                if label in named or (label >= 0 and not implied_by[label].isdisjoint(named)):
+                    continue
+                if verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
+                    verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)

@@ -1,6 +1,15 @@
 """Composed findings: a site with what is said of it, read from the structure of the sentence."""
 
-from ltml_dataset.labeling.compiled import NEGATIVE, POSITIVE, UNCERTAIN, CompiledLexicon, Role, RuleEntry, Word
+from ltml_dataset.labeling.compiled import (
+    CueEntry,
+    NEGATIVE,
+    POSITIVE,
+    UNCERTAIN,
+    CompiledLexicon,
+    Role,
+    RuleEntry,
+    Word,
+)
 from ltml_dataset.labeling.matcher import Hit, Modifier, find_modifiers
 from ltml_dataset.labeling.structure import (
     AND,
@@ -65,7 +74,7 @@ class _Composer:
         # words that only withhold No Finding stand in nobody's way
         self.hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
         self.asides = [hit for hit in hits if hit[2] == _PHRASE and entries[hit[3]].label == suppressor]
-        self.denials = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].before]
+        self.denials = [hit for hit in hits if hit[2] == _CUE and _denies(compiled.cues[hit[3]])]
         self.hedges = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].kind == "uncertainty"]
         self.mentions: list[MentionSpan] = []
         self._modifiers: list[Modifier] | None = None
@@ -431,6 +440,10 @@ class _Composer:
                 elif (start - k) % 2:  # "1.2 x 0.8 cm": numbers and signs take turns
                     break
         return largest
+
+
+def _denies(cue: CueEntry) -> bool:
+    return cue.before and cue.kind in ("negation", "exclusion")
 
 
 def _mention(rule: RuleEntry, site: Hit, anchor: Hit, state: int, site_first: int) -> MentionSpan:

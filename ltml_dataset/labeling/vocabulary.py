@@ -51,7 +51,7 @@ class Vocabulary(dict[str, str]):
         """The character of a lexicon word."""
         word = self._spelling.get(word, word)
         if word not in self._words:
-            self._words[word] = self._new()
+            self._words[word] = _number(word) if word[0].isdigit() else self._new()
         return self._words[word]
 
     def add_invisible(self, word: str) -> None:
