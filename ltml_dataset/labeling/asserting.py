@@ -68,10 +68,6 @@ class WordedJudge:
             (m[4], m[5], v.state, m[0], m[1], v.rule, v.first, v.last) for m, v in zip(mentions, verdicts, strict=True)
         )
 
-    def spans(self, sentence: str) -> list[tuple[int, int]]:
-        """Offsets of the tokens that positions count."""
-        return [match.span() for match in self.compiled.vocabulary.visible(sentence)]
-
     def assert_span(self, sentence: str, start: int, end: int) -> int:
         """The state of whatever stands between two offsets of a sentence; cues inside the span do not count."""
         tokens = self.compiled.vocabulary.visible(sentence)

@@ -19,6 +19,7 @@ from ltml_dataset.labeling.structure import (
     CLAUSE,
     COMMA,
     EXIST,
+    LISTED,
     OPEN,
     OR,
     REASON,
@@ -31,8 +32,6 @@ from ltml_dataset.labeling.structure import (
 _CUE, _WORD, _SITE = int(Role.CUE), int(Role.WORD), int(Role.SITE)
 _PART, _PREPOSITION, _ARTEFACT = int(Word.PART), int(Word.PREPOSITION), int(Word.ARTEFACT)
 _OPEN_ENDED = frozenset(int(word) for word in (Word.SEEN, Word.PREPOSITION, Word.ARTEFACT))
-_VERBS = frozenset(int(word) for word in (Word.COPULA, Word.COPULAS, Word.VERB))
-_LIST = frozenset({COMMA, AND, OR})
 _CARRIED = frozenset({REASON, WITH, RELATIVE, SUBORDINATE, EXIST})
 """Openers that a cue directly before them reaches across."""
 _END = 1 << 30
@@ -241,7 +240,7 @@ class _Reader:
         members = self.structure.members
         limit = members[number].end
         for member in members[number + 1 :]:
-            if member.opener not in _LIST:
+            if member.opener not in LISTED:
                 break
             if cue.scope != "clause" and member.fresh:
                 break
@@ -291,7 +290,7 @@ class _Reader:
                     if found:
                         number, member = k, members[k]
                         break
-            elif number and not cue.beside and member.opener in (*_LIST, OPEN, CLAUSE):
+            elif number and not cue.beside and member.opener in (*LISTED, OPEN, CLAUSE):
                 number -= 1
                 member = members[number]
                 if not self._has_negation(number, start):
@@ -319,8 +318,7 @@ class _Reader:
         return inside
 
     def _denies(self, hit: Hit, begin: int) -> bool:
-        cue = self.cues[hit[3]]
-        return hit[0] >= begin and cue.before and cue.kind in ("negation", "exclusion")
+        return hit[0] >= begin and self.cues[hit[3]].denies
 
     def _head(self, inside: list[tuple[int, int]], cue: CueEntry) -> list[tuple[int, int]]:
         """The finding that a cue behind a noun phrase is said of: what stands before its prepositions."""
@@ -348,7 +346,7 @@ class _Reader:
         found: list[tuple[int, int]] = []
         is_list = False
         k = number
-        while k > 0 and (members[k].opener in _LIST or self._hangs_on(k)):
+        while k > 0 and (members[k].opener in LISTED or self._hangs_on(k)):
             opener = members[k].opener
             if opener == COMMA and not is_list:
                 break

@@ -90,10 +90,6 @@ class CompatJudge:
                 ]
         return tuple(judged)
 
-    def spans(self, sentence: str) -> list[tuple[int, int]]:
-        """Offsets of the tokens that positions count."""
-        return [match.span() for match in self.compiled.vocabulary.visible(sentence)]
-
     def _find(self, cleaned: str, origin: list[int]) -> list[tuple[int, int, int]]:
         """Start, end (in the sentence) and phrase of each published mention that no unmention overlaps."""
         spots = [(end - n + 1, end + 1, refs) for end, (n, refs) in self._mentions.iter(cleaned)]

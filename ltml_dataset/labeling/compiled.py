@@ -100,6 +100,11 @@ class CueEntry(NamedTuple):
     denies_change: bool
     """Whether it ends in the word for a change that it denies ("not increased"), which may be a predicate."""
 
+    @property
+    def denies(self) -> bool:
+        """Whether what stands before it is out of the reach of a cue behind: a denial, or an exception from one."""
+        return self.before and self.kind in ("negation", "exclusion")
+
 
 class RuleEntry(NamedTuple):
     """One composed finding, with groups as numbers."""

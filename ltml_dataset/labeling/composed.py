@@ -5,7 +5,6 @@ from ltml_dataset.labeling.compiled import (
     POSITIVE,
     UNCERTAIN,
     CompiledLexicon,
-    CueEntry,
     Role,
     RuleEntry,
     Word,
@@ -14,13 +13,9 @@ from ltml_dataset.labeling.matcher import Hit, Modifier, find_modifiers
 from ltml_dataset.labeling.structure import (
     AND,
     CLAUSE,
-    CLOSE,
-    COMMA,
+    LISTED,
     OPEN,
-    OR,
     RELATIVE,
-    START,
-    WITH,
     Member,
     Structure,
 )
@@ -34,7 +29,6 @@ _PHRASE, _SITE, _PREDICATE, _INNER_SITE = int(Role.PHRASE), int(Role.SITE), int(
 _CUE, _WORD = int(Role.CUE), int(Role.WORD)
 _PREPOSITION = int(Word.PREPOSITION)
 _MILLIMETRE, _CENTIMETRE = int(Word.MILLIMETRE), int(Word.CENTIMETRE)
-_LIST = frozenset({COMMA, AND, OR})
 
 
 def compose(code: str, hits: list[Hit], structure: Structure, compiled: CompiledLexicon) -> list[MentionSpan]:
@@ -74,7 +68,7 @@ class _Composer:
         # words that only withhold No Finding stand in nobody's way
         self.hits = [hit for hit in hits if hit[2] != _PHRASE or entries[hit[3]].label != suppressor]
         self.asides = [hit for hit in hits if hit[2] == _PHRASE and entries[hit[3]].label == suppressor]
-        self.denials = [hit for hit in hits if hit[2] == _CUE and _denies(compiled.cues[hit[3]])]
+        self.denials = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].denies]
         self.hedges = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].kind == "uncertainty"]
         self.mentions: list[MentionSpan] = []
         self._modifiers: list[Modifier] | None = None
@@ -129,7 +123,7 @@ class _Composer:
         if left and (not right or self._belongs_left(predicate, left[-1], right[0], here)):
             if not self._is_cut_off(left[-1], predicate, here):
                 runs = self._run_left(left)
-                return [(site, True) for site in (*runs, *self._listed_left(member, k, runs[-1]))]
+                return [(site, True) for site in (*runs, *self._listed_left(member, k))]
             left = []
         if (
             right
@@ -189,14 +183,14 @@ class _Composer:
                 run.append(site)
         return run
 
-    def _listed_left(self, member: Member, k: int, site: Hit) -> list[Hit]:
+    def _listed_left(self, member: Member, k: int) -> list[Hit]:
         """Sites listed before that share the predicate: "left atrial and left ventricular enlargement"."""
         structure = self.structure
         found: list[Hit] = []
         if structure.parts[k].predicate:
             return found
         current = member
-        while current.opener in _LIST and current.first > 0:
+        while current.opener in LISTED and current.first > 0:
             part = current.first - 1
             current = structure.members[structure.parts[part].member]
             if current.verb >= 0 or current.statement != member.statement:
@@ -213,7 +207,7 @@ class _Composer:
         found: list[Hit] = []
         for number in range(structure.parts[k].member + 1, len(structure.members)):
             current = structure.members[number]
-            if current.opener not in _LIST or current.verb_first or current.statement != member.statement:
+            if current.opener not in LISTED or current.verb_first or current.statement != member.statement:
                 break
             sites = self._bare_sites(current.first)
             if not sites or (current.verb >= 0 and not current.seen):
@@ -226,11 +220,11 @@ class _Composer:
         here = self.by_part.get(part, [])
         if any(hit[2] in (_PREDICATE, _PHRASE) for hit in here):
             return []
-        sites = [hit for hit in here if hit[2] == _SITE]
-        return self._head_run(sites, here)
+        return self._head_run(here)
 
-    def _head_run(self, sites: list[Hit], here: list[Hit]) -> list[Hit]:
-        """What stands before the first preposition, or behind it where nothing does."""
+    def _head_run(self, here: list[Hit]) -> list[Hit]:
+        """The sites before the first preposition of a part, or the first one behind it where there is none."""
+        sites = [hit for hit in here if hit[2] == _SITE]
         if not sites:
             return []
         first = next((hit[0] for hit in here if hit[2] == _WORD), 1 << 30)
@@ -246,15 +240,12 @@ class _Composer:
 
     def _heads_of(self, part: int) -> list[Hit]:
         here = self.by_part.get(part, [])
-        sites = [hit for hit in here if hit[2] == _SITE]
-        if not sites:
-            return []
         first = next((hit[0] for hit in here if hit[2] == _WORD), 1 << 30)
-        heads = [site for site in sites if site[0] < first]
+        heads = [hit for hit in here if hit[2] == _SITE and hit[0] < first]
         findings = [hit for hit in here if hit[2] == _PHRASE and hit[0] < first]
         if findings and (not heads or findings[-1][1] > heads[-1][1]):
             return []
-        return self._run_left(heads) if heads else [sites[0]]
+        return self._head_run(here)
 
     def _placed_in(self, k: int, member: Member) -> list[Hit]:
         """The site that the verb of a subject places it in."""
@@ -274,24 +265,18 @@ class _Composer:
         here = self.by_part.get(k, [])
         if not any(hit[2] == _PHRASE for hit in here) and member.verb < 0:
             following = structure.members[number + 1 : number + 2]
-            if following and following[0].opener in (COMMA, AND, OR) and not following[0].verb_first:
+            if following and following[0].opener in LISTED and not following[0].verb_first:
                 sites = self._leading_sites(following[0].first)
                 if sites:
                     return [(site, False) for site in sites]  # "an enlarged, flask-shaped silhouette"
-        if member.opener in (RELATIVE,):
+        if member.opener == RELATIVE:
             return [(site, True) for site in self._subject_sites(member)]
-        if member.opener in (START, WITH, CLOSE) and number == 0:
+        if number == 0 or member.opener not in (*LISTED, CLAUSE, OPEN):
             return []
-        if member.opener in (COMMA, AND, OR, CLAUSE, OPEN) and number > 0:
-            before = structure.members[number - 1]
-            if member.opener in (COMMA, AND, OR) and predicate[3] & 1:
-                shared = self._shared_site(number - 1)
-                if shared is not None:
-                    return [(shared, True)]  # "pleural effusion and thickening"
-            if predicate[3] & 1 and member.opener != OPEN:
-                return []
-            return [(site, True) for site in self._said_of(before, number - 1)]
-        return []
+        if predicate[3] & 1 and member.opener != OPEN:
+            shared = self._shared_site(number - 1) if member.opener in LISTED else None
+            return [(shared, True)] if shared is not None else []  # "pleural effusion and thickening"
+        return [(site, True) for site in self._said_of(number - 1)]
 
     def _leading_sites(self, part: int) -> list[Hit]:
         """Sites of a part in which nothing but words of its own stands before them."""
@@ -311,14 +296,14 @@ class _Composer:
         for hit in here:
             if hit[2] in (_SITE, _INNER_SITE):
                 return hit
-        if member.opener in _LIST and number and member.verb < 0:
+        if member.opener in LISTED and number and member.verb < 0:
             return self._shared_site(number - 1)
         return None
 
-    def _said_of(self, member: Member, number: int) -> list[Hit]:
-        """What the member before speaks of: "the heart is enlarged and globular", "heart enlarged, globular"."""
-        structure = self.structure
+    def _said_of(self, number: int) -> list[Hit]:
+        """What member `number` speaks of: "the heart is enlarged and globular", "heart enlarged, globular"."""
         while True:
+            member = self.structure.members[number]
             if member.verb >= 0:
                 return self._subject_sites(member)
             heads = self._heads_of(member.last)
@@ -326,10 +311,9 @@ class _Composer:
                 return heads
             if any(hit[2] == _PHRASE for hit in self.by_part.get(member.last, [])):
                 return []
-            if member.opener not in _LIST or number == 0:
+            if member.opener not in LISTED or number == 0:
                 return []
             number -= 1
-            member = structure.members[number]
 
     # Whether a rule holds
 
@@ -440,10 +424,6 @@ class _Composer:
                 elif (start - k) % 2:  # "1.2 x 0.8 cm": numbers and signs take turns
                     break
         return largest
-
-
-def _denies(cue: CueEntry) -> bool:
-    return cue.before and cue.kind in ("negation", "exclusion")
 
 
 def _mention(rule: RuleEntry, site: Hit, anchor: Hit, state: int, site_first: int) -> MentionSpan:

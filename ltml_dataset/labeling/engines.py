@@ -23,10 +23,6 @@ class Judge(Protocol):
         """Judged mentions in token positions of `sentence`."""
         ...
 
-    def spans(self, sentence: str) -> list[tuple[int, int]]:
-        """Offsets of the tokens that positions count."""
-        ...
-
 
 @dataclass(frozen=True)
 class Judges:

@@ -41,10 +41,6 @@ class SentenceJudge:
         self._by_code[code] = judged
         return judged
 
-    def spans(self, sentence: str) -> list[tuple[int, int]]:
-        """Offsets of the tokens that positions count."""
-        return [match.span() for match in self.compiled.vocabulary.visible(sentence)]
-
     def _judge_code(self, code: str) -> tuple[Judged, ...]:
         hits = find_hits(code, self.compiled)
         if not hits:

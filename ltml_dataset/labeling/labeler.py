@@ -168,7 +168,7 @@ class Labeler:
         self._is_shown = np.array([i in shown for i in range(len(compiled.labels))])
         judges = make_judges(compiled, engine, compat, spacy_model)
         self._spans = judges.spans
-        self._store = SentenceStore(judges.sentences, len(compiled.labels))
+        self._store = SentenceStore(judges.sentences, len(compiled.labels), compiled.vocabulary.visible)
         decided = (*judges.stamp, *([section_overrides.digest()] if section_overrides else []))
         self.fingerprint: str = _fingerprint(
             lexicon.digest, chosen.id, chosen.names, profile, sections, engine, parents, *decided

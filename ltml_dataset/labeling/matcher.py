@@ -118,7 +118,7 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
             if end + m not in ends:
                 continue
             tail = code[end : end + m]
-            own = {phrases[item[1]].label for item in _phrases_of(automaton.get(tail, ()))}
+            own = {phrases[other].label for _, role, other in automaton.get(tail, ()) if role == _PHRASE}
             for skipped in range(1, min(_SHARED, start - 1) + 1):
                 for n in range(1, min(_SHARED, start - skipped) + 1):
                     head = code[start - skipped - n : start - skipped]
@@ -126,10 +126,6 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
                         if role == _PHRASE and phrases[other].label not in own:
                             shared.append((end, -(end + m), role, other))
     return shared
-
-
-def _phrases_of(items: tuple[tuple[int, int, int], ...]) -> list[tuple[int, int]]:
-    return [(role, ref) for _, role, ref in items if role == _PHRASE]
 
 
 def _may_compose(found: list[Hit], roles: set[int], compiled: CompiledLexicon) -> bool:

@@ -1,6 +1,8 @@
 """Distinct sentences with what was decided on each, in columns."""
 
+import re
 from array import array
+from collections.abc import Callable
 from itertools import chain
 
 import numpy as np
@@ -23,9 +25,19 @@ class SentenceStore:
     the corpus; what is decided never depends on what it holds.
     """
 
-    def __init__(self, judge: Judge, n_labels: int, limit: int = 150_000) -> None:
-        """An empty store."""
+    def __init__(
+        self, judge: Judge, n_labels: int, visible: Callable[[str], list[re.Match[str]]], limit: int = 150_000
+    ) -> None:
+        """An empty store.
+
+        Args:
+            judge: Judges a sentence.
+            n_labels: Labels that have a rank.
+            visible: The tokens of a sentence that the positions of the judge count.
+            limit: Sentences kept before the store is emptied.
+        """
         self._judge = judge
+        self._visible = visible
         self._n_labels = n_labels
         self._limit = limit
         self._silent = bytes(n_labels)
@@ -111,7 +123,7 @@ class SentenceStore:
         for number in numbers:
             sentence = self._sentences[number]
             judged = self._waiting.get(number) or self._judge.judge(sentence)
-            spans = self._judge.spans(sentence)
+            spans = [match.span() for match in self._visible(sentence)]
             self._first[number] = len(texts)
             self._count[number] = len(judged)
             for label, phrase, state, first, last, rule, cue_first, cue_last in judged:

@@ -39,10 +39,11 @@ _OPENERS = {
     int(Word.COPULAS_PAST): VERB,
     int(Word.VERB): VERB,
 }
-_LIST = frozenset({COMMA, AND, OR})
+LISTED = frozenset({COMMA, AND, OR})
+"""Openers that put a member beside the one before it."""
 _PLURAL = frozenset({int(Word.COPULAS), int(Word.COPULAS_PAST)})
 _PAST = frozenset({int(Word.COPULA_PAST), int(Word.COPULAS_PAST)})
-_SEEN, _AFFIRM, _PREPOSITION = int(Word.SEEN), int(Word.AFFIRM), int(Word.PREPOSITION)
+_SEEN, _AFFIRM = int(Word.SEEN), int(Word.AFFIRM)
 
 
 class Part(NamedTuple):
@@ -138,7 +139,7 @@ def read_structure(n_tokens: int, hits: list[Hit], compiled: CompiledLexicon) ->
     """
     parts, members = _cut(n_tokens, hits, compiled)
     _mark_openings(members, hits, compiled)
-    subjects = _join(parts, members, hits)
+    subjects = _join(parts, members)
     return Structure(parts, members, subjects, hits)
 
 
@@ -210,7 +211,7 @@ def _mark_openings(members: list[Member], hits: list[Hit], compiled: CompiledLex
         if member.opener == EXIST:
             member.fresh = True
             continue
-        if member.opener not in _LIST:
+        if member.opener not in LISTED:
             continue
         while at < len(hits) and hits[at][0] < member.start:
             at += 1
@@ -234,7 +235,7 @@ def _mark_openings(members: list[Member], hits: list[Hit], compiled: CompiledLex
                 break
 
 
-def _join(parts: list[Part], members: list[Member], hits: list[Hit]) -> list[list[int]]:
+def _join(parts: list[Part], members: list[Member]) -> list[list[int]]:
     """Number the statements and find the subject of each."""
     subjects: list[list[int]] = [[]]
     statement = 0
@@ -243,12 +244,12 @@ def _join(parts: list[Part], members: list[Member], hits: list[Hit]) -> list[lis
     heirs: dict[int, int] = {}
     for i, member in enumerate(members):
         opener = member.opener
-        own = member.verb >= 0 and not member.verb_first
+        own = member.has_subject_and_verb
         if i == 0:
             pass
         elif opener == CLOSE:
             statement = before_bracket
-        elif opener in _LIST:
+        elif opener in LISTED:
             if own:
                 member.fresh = member.fresh or (opener != OR and not member.seen and not member.closed_by_or)
                 if has_verb or (opener != OR and not member.plural and not member.seen):
@@ -265,7 +266,7 @@ def _join(parts: list[Part], members: list[Member], hits: list[Hit]) -> list[lis
             statement = _open(subjects)
             has_verb = False
             if opener == RELATIVE:
-                subjects[statement] = [parts_before(members, i)]
+                subjects[statement] = [member.first - 1]
             elif member.verb_first:
                 heirs[statement] = earlier  # "hard to assess but may be enlarged"
         member.statement = statement
@@ -274,22 +275,17 @@ def _join(parts: list[Part], members: list[Member], hits: list[Hit]) -> list[lis
     for i, member in enumerate(members):
         if member.verb_first and member.statement in heirs and not subjects[member.statement]:
             subjects[member.statement] = list(subjects[heirs[member.statement]])
-        if member.verb >= 0 and not member.verb_first:
+        if member.has_subject_and_verb:
             subject = subjects[member.statement]
             first = i
             while first and members[first - 1].statement == member.statement and members[first - 1].verb < 0:
-                if members[first].opener not in _LIST and members[first].opener not in (WITH, REASON):
+                if members[first].opener not in (*LISTED, WITH, REASON):
                     break
                 first -= 1
             if not subject:
                 for other in members[first : i + 1]:
                     subject.extend(k for k in range(other.first, other.last + 1) if not parts[k].predicate)
     return subjects
-
-
-def parts_before(members: list[Member], i: int) -> int:
-    """The last part before member `i`."""
-    return members[i].first - 1
 
 
 def _open(subjects: list[list[int]]) -> int:
@@ -300,7 +296,7 @@ def _open(subjects: list[list[int]]) -> int:
 def _pull(members: list[Member], i: int, statement: int) -> None:
     """Members before `i` without a verb belong to its subject: "the heart is large, edema and effusion are seen"."""
     k = i - 1
-    while k > 0 and members[k].verb < 0 and members[k].opener in _LIST:
+    while k > 0 and members[k].verb < 0 and members[k].opener in LISTED:
         members[k].statement = statement
         if members[k].opener == AND:
             members[k].fresh = True
