@@ -16,7 +16,6 @@ OPEN_FAULTS = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before anything adds the name of a group to an id
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the open faults."""
     for item in items:

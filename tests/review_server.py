@@ -39,7 +39,7 @@ class Server:
                 return
             except OSError:
                 time.sleep(0.1)
-        raise AssertionError("the page did not come up")
+        raise AssertionError(f"the page did not come up: {self.kill()}")
 
     def kill(self) -> str:
         """kill -9, and what the process had printed."""

@@ -5,6 +5,7 @@ import secrets
 import socket
 import threading
 import webbrowser
+from contextlib import suppress
 from importlib.resources import files
 
 import uvicorn
@@ -37,14 +38,17 @@ def serve(review: Review, *, port: int | None = None, open_browser: bool = True)
     Raises:
         UserError: The port is taken.
     """
-    port = _free_port(port)
+    listener = _listen(port)
+    port = listener.getsockname()[1]
     token = secrets.token_urlsafe(24)
     address = f"http://{HOST}:{port}/?token={token}"
+    # No access log: addresses hold the token.
+    config = uvicorn.Config(make_app(review, token=token, port=port), log_level="error", access_log=False)
     print(f"Review page: {address}\nDecisions:   {review.log.path}\nStop with Ctrl-C.", flush=True)
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
-    # No access log: addresses hold the token.
-    uvicorn.run(make_app(review, token=token, port=port), host=HOST, port=port, log_level="error", access_log=False)
+    with listener, suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def make_app(review: Review, *, token: str, port: int) -> Starlette:
@@ -112,16 +116,18 @@ def make_app(review: Review, *, token: str, port: int) -> Starlette:
     )
 
 
-def _free_port(port: int | None) -> int:
-    candidates = [port] if port else range(FIRST_PORT, FIRST_PORT + 50)
-    for candidate in candidates:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, candidate))
-            except OSError:
-                continue
-            return candidate
+def _listen(port: int | None) -> socket.socket:
+    """A socket that listens already: a port that is only looked at can be taken by a page started beside this one."""
+    for candidate in [port] if port else range(FIRST_PORT, FIRST_PORT + 50):
+        listener = socket.socket()
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((HOST, candidate))
+            listener.listen(2048)
+        except OSError:
+            listener.close()
+            continue
+        return listener
     raise UserError(f"port {port or FIRST_PORT} of {HOST} is taken: give another --port.")
 
 

@@ -24,7 +24,7 @@ SMALLER = {
 }
 """What the test adds: a page would wait for a reader, a ResNet-50 for a GPU; `demo` has a test of its own."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("readme")]
+pytestmark = pytest.mark.slow
 
 
 def fenced(language: str) -> list[str]:

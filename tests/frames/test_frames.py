@@ -23,7 +23,6 @@ from frames.statements import (
 from ltml_lexicons.choose import choose_labels
 from ltml_lexicons.lexicon import load_lexicon
 
-pytestmark = pytest.mark.xdist_group("frames")
 
 GOITER = """
 id: goiter

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from review_folder import make_folder
 from review_server import finish, press, served, start_reading
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def check(page: Page, state: str) -> None:

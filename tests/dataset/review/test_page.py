@@ -14,7 +14,7 @@ from review_server import finish, press, served, start_reading, study_on
 from ltml_dataset.review.consensus import resolve
 from ltml_dataset.review.decisions import read_judgements
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 FAST_ENOUGH_MS = 1_000
 """Far above the 100 ms that docs/review.md reports: a test machine may be busy; a broken page is slower still."""

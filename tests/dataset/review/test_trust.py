@@ -12,7 +12,7 @@ from review_server import finish, press, served, start_reading, study_on
 
 from ltml_dataset.review.decisions import FILE_NAME, Judgement, read_judgements
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def decided(folder: Path) -> list[Judgement]:
