@@ -23,7 +23,6 @@ from frames.statements import (
 from ltml_lexicons.choose import choose_labels
 from ltml_lexicons.lexicon import load_lexicon
 
-
 GOITER = """
 id: goiter
 name: Goiter
