@@ -74,6 +74,9 @@ class Phrase(LexiconModel):
     """Overrides what the phrase says by itself, e.g. `negative` for `clear costophrenic angles`."""
     paper: bool = True
     """False for a published phrase that profile `paper` leaves out, because the released counts rule it out."""
+    sign: bool = False
+    """A sign, not the finding's name: where the sentence goes on to hedge the name, the sign is hedged too ("rounded
+    density, lung mass not excluded")."""
     shared: bool = False
     """Another label names the same words on purpose (`hemopneumothorax` is a hemothorax and a pneumothorax)."""
     note: str | None = None
@@ -273,9 +276,10 @@ class CueGroup(LexiconModel):
     """Name of the rule in the evidence; the state follows from it."""
     state: CueState
     """What a mention in scope becomes; `not_mentioned`: the words stand there, and nobody says that it is so."""
-    direction: Literal["before", "after", "both", "beside"]
+    direction: Literal["before", "after", "both", "either", "beside"]
     """Where the cue stands, seen from the mention: `no effusion` is before, `effusion has resolved` after. `both` acts
-    on what stands before it, and where nothing does on what follows; `beside` acts on both sides (`versus`)."""
+    on what stands before it, and where nothing does on what follows; `either` acts on what stands before it where it
+    ends its list member, and else on what follows (`effusion?`, `?effusion`); `beside` acts on both sides."""
     scope: Scope
     """Default reach of the group's cues."""
     past: bool = False

@@ -9,6 +9,7 @@ from ltml_dataset.labeling.compiled import (
     UNCERTAIN,
     CompiledLexicon,
     CueEntry,
+    PhraseEntry,
     Role,
     Word,
 )
@@ -26,10 +27,12 @@ from ltml_dataset.labeling.structure import (
     RELATIVE,
     SUBORDINATE,
     WITH,
+    Part,
     Structure,
 )
 
 _CUE, _WORD, _SITE = int(Role.CUE), int(Role.WORD), int(Role.SITE)
+_PHRASE, _PREDICATE = int(Role.PHRASE), int(Role.PREDICATE)
 _PART, _PREPOSITION, _ARTEFACT = int(Word.PART), int(Word.PREPOSITION), int(Word.ARTEFACT)
 _OPEN_ENDED = frozenset(int(word) for word in (Word.SEEN, Word.PREPOSITION, Word.ARTEFACT))
 _CARRIED = frozenset({REASON, WITH, RELATIVE, SUBORDINATE, EXIST})
@@ -73,7 +76,8 @@ class AssertionEngine:
         """
         cue_hits = [hit for hit in hits if hit[2] == _CUE]
         has_or = any(member.opener == OR for member in structure.members)
-        if not cue_hits and not has_or:
+        artefacts = [hit for hit in hits if hit[2] == _WORD and hit[3] == _ARTEFACT]
+        if not cue_hits and not has_or and not artefacts:
             return [self._decide(mention, []) for mention in mentions]
         reached: list[list[Reached]] = [[] for _ in mentions]
         if cue_hits:
@@ -86,6 +90,11 @@ class AssertionEngine:
         verdicts = [self._decide(mention, found) for mention, found in zip(mentions, reached, strict=True)]
         if has_or:
             _judge_alternatives(mentions, verdicts, structure, self._implied_by)
+        if artefacts:
+            _judge_artefacts(mentions, verdicts, structure, artefacts, self._cues)
+        if cue_hits:
+            _settle_by_denial(mentions, verdicts)
+            _judge_signs(mentions, verdicts, structure, self._phrases)
         return verdicts
 
     def _decide(self, mention: MentionSpan, found: list[Reached]) -> Verdict:
@@ -153,9 +162,12 @@ class _Reader:
             overlapped = [i for i, m in enumerate(self.mentions) if m[7] >= 0 and hit[0] < m[3] and m[2] < hit[1]]
             if overlapped:
                 return [(i, 0) for i in overlapped]
-        if cue.past and not self.structure.member_at(hit[0]).past:
+        member = self.structure.member_at(hit[0])
+        if cue.past and not member.past and not (member.aside and member.verb < 0):
             return []
         if cue.before and cue.after:
+            if cue.either and not self._closes(hit):
+                return self._right(hit, cue)  # "shadows, ?edema"
             left = self._left(hit, cue)
             right = self._right(hit, cue) if cue.beside or not left else []
             return [*left, *right]
@@ -164,6 +176,10 @@ class _Reader:
         if cue.tail >= 0:
             return self._with_tail(hit, cue)
         return self._left(hit, cue)
+
+    def _closes(self, hit: Hit) -> bool:
+        """Whether nothing but a closing bracket or a joiner follows a cue in its member."""
+        return hit[1] >= self.structure.member_at(hit[0]).end
 
     def _with_tail(self, hit: Hit, cue: CueEntry) -> list[tuple[int, int]]:
         """A cue behind its finding that may as well open what follows ("opacity is likely atelectasis").
@@ -179,9 +195,16 @@ class _Reader:
         left = self._left(hit, cue)
         if not left:
             return self._right(hit, self.cues[cue.tail])
+        if member.opener == COMMA and member.start == hit[0] and hit[1] >= end and self._gives_reason(hit[0]):
+            return self._right(hit, self.cues[cue.tail])  # ", maybe from a plug": the cause is what is hedged
         if hit[1] >= end or self._is_open_ended(hit[1]) or self._names_artefact(hit[1], end):
             return left
         return []
+
+    def _gives_reason(self, token: int) -> bool:
+        """Whether the member behind the one of a token gives a cause."""
+        number = self.structure.parts[self.structure.part_at(token)].member + 1
+        return number < len(self.structure.members) and self.structure.members[number].opener == REASON
 
     def _is_open_ended(self, token: int) -> bool:
         return any(start == token and ref in _OPEN_ENDED for start, _, _, ref in self.words)
@@ -229,9 +252,21 @@ class _Reader:
                 reached.append((i, first - end))
             last_end = max(last_end, last)
             number = here
+        if not reached and cue.kind == "uncertainty":
+            return self._through_cause(limit, cue)
         if reached and cue.kind == "history" and cue.scope == "next" and self._goes_on(last_end):
             return []
         return reached
+
+    def _through_cause(self, end: int, cue: CueEntry) -> list[tuple[int, int]]:
+        """Findings that are the cause of what a hedge names ("may represent an infarct from an embolus")."""
+        structure = self.structure
+        number = structure.parts[structure.part_at(end - 1)].member + 1
+        if number >= len(structure.members) or structure.members[number].opener != REASON:
+            return []
+        member = structure.members[number]
+        limit = self._limit(number, cue)
+        return [(i, first - end) for first, _, i in self.entries if member.start <= first < limit]
 
     def _limit(self, number: int, cue: CueEntry) -> int:
         """One past the last token that a cue before its findings reaches."""
@@ -285,7 +320,10 @@ class _Reader:
         if not found and (member.verb_first or member.verb < 0):
             if member.verb_first:
                 first = next((m for m in range(number) if members[m].statement == member.statement), number)
-                for k in range(number - 1, first - 1, -1):
+                earlier = range(number - 1, first - 1, -1)
+                if members[number - 1].aside:  # what the subject names comes before what the aside does
+                    earlier = range(first, number)
+                for k in earlier:
                     found = self._in_member(k, start, cue)
                     if found:
                         number, member = k, members[k]
@@ -324,10 +362,10 @@ class _Reader:
         """The finding that a cue behind a noun phrase is said of: what stands before its prepositions."""
         by_place = sorted(inside, key=lambda item: self.mentions[item[0]][0])
         nearest = self.mentions[by_place[-1][0]]
-        if cue.beside:
-            return [item for item in by_place if self.mentions[item[0]][1] > nearest[0]]
         part = self.structure.part_at(nearest[2])
         here = [item for item in by_place if self.structure.part_at(self.mentions[item[0]][2]) == part]
+        if cue.beside:
+            return here
         first = self.mentions[here[0][0]]
         prepositions = [place for place, _, _, ref in self.words if ref == _PREPOSITION and first[1] <= place]
         if not prepositions or prepositions[0] >= nearest[0]:
@@ -411,6 +449,14 @@ def _judge_alternatives(
         last_part = members[number - 1].last
         left = [i for i, place in enumerate(where) if place == last_part]
         right = [i for i, place in enumerate(where) if place == member.first]
+        alone = left or right
+        other = member if left else members[number - 1]
+        part = structure.parts[other.first if left else other.last]
+        if alone and not (left and right) and _names_something_else(structure, part):
+            for i in alone:
+                if mentions[i][7] < 0 and verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
+                    verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)
+            continue
         left = [i for i in left if mentions[i][1] > mentions[left[-1]][0]]
         right = [i for i in right if mentions[i][0] < mentions[right[0]][1]]
         if not left or not right or any(mentions[i][7] >= 0 for i in (*left, *right)):
@@ -425,3 +471,74 @@ def _judge_alternatives(
                     continue
                 if verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
                     verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)
+
+
+def _names_something_else(structure: Structure, part: Part) -> bool:
+    """Whether a part is headed by a noun that the lexicon does not know ("fracture or bone island")."""
+    here = [hit for hit in structure.hits if part.start <= hit[0] < part.end]
+    end = next((hit[0] for hit in here if hit[2] == _WORD and hit[3] == _PREPOSITION), part.end)
+    if end <= part.start or any(hit[2] == _PHRASE for hit in here):
+        return False
+    return not any(hit[1] >= end and hit[0] < end and not (hit[2] == _WORD and hit[3] == _ARTEFACT) for hit in here)
+
+
+def _judge_signs(
+    mentions: list[MentionSpan], verdicts: list[Verdict], structure: Structure, phrases: list[PhraseEntry]
+) -> None:
+    """ "Rounded density, lung mass not excluded": the hedge is on what the sign is of."""
+    where = [structure.part_at(mention[0]) for mention in mentions]
+    for j, verdict in enumerate(verdicts):
+        if verdict.state != UNCERTAIN or verdict.rule != "uncertainty":
+            continue
+        member = structure.members[structure.parts[where[j]].member]
+        if member.opener != COMMA or member.has_subject_and_verb:
+            continue
+        for i, before in enumerate(verdicts):
+            if before.state != POSITIVE or before.rule != "affirmed" or mentions[i][4] != mentions[j][4]:
+                continue
+            if where[i] == member.first - 1 and mentions[i][5] >= 0 and phrases[mentions[i][5]].sign:
+                verdicts[i] = Verdict(UNCERTAIN, "uncertainty", verdict.cue, verdict.first, verdict.last)
+
+
+def _settle_by_denial(mentions: list[MentionSpan], verdicts: list[Verdict]) -> None:
+    """What words leave open by themselves, the same clause denies ("pleural plaques are not calcified")."""
+    for j, denial in enumerate(verdicts):
+        if denial.state != NEGATIVE:
+            continue
+        first, last, _, _, label, _, _, _ = mentions[j]
+        for i, verdict in enumerate(verdicts):
+            mention = mentions[i]
+            if verdict.rule == "borderline" and mention[4] == label and mention[0] < last and first < mention[1]:
+                verdicts[i] = denial
+
+
+def _judge_artefacts(
+    mentions: list[MentionSpan],
+    verdicts: list[Verdict],
+    structure: Structure,
+    artefacts: list[Hit],
+    cues: list[CueEntry],
+) -> None:
+    """ "The rounded density was a nipple shadow", "the opacity is due to overlap": there is no such finding."""
+    starts = {word[0]: word for word in structure.hits if word[2] == _WORD and word[3] == _PREPOSITION}
+    for hit in artefacts:
+        number = structure.part_at(hit[0])
+        part = structure.parts[number]
+        member = structure.members[part.member]
+        if part.start != hit[0] or hit[1] in starts:  # "superimposed on"
+            continue
+        if member.opener == REASON and not part.predicate and part.member:
+            member = structure.members[part.member - 1]
+            is_said = member.verb >= 0 and member.verb + 1 >= member.end
+        else:
+            is_said = part.predicate
+        if not is_said or not member.has_subject_and_verb:
+            continue
+        hedge = next((cue for cue in structure.hits if cue[2] == _CUE and cue[0] == member.verb), None)
+        for i, verdict in enumerate(verdicts):
+            if not member.start <= mentions[i][0] < member.verb or verdict.state not in (POSITIVE, UNCERTAIN):
+                continue
+            if hedge is None and verdict.first < member.verb:
+                verdicts[i] = Verdict(NEGATIVE, "artefact", -2, hit[0], hit[1])
+            elif hedge is not None and cues[hedge[3]].kind == "uncertainty":
+                verdicts[i] = Verdict(UNCERTAIN, "uncertainty", hedge[3], hedge[0], hedge[1])

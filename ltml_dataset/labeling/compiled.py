@@ -64,6 +64,7 @@ class Word(IntEnum):
     NOR = 25
     COPULA_PAST = 26
     COPULAS_PAST = 27
+    PRONOUN = 28
 
 
 class PhraseEntry(NamedTuple):
@@ -73,6 +74,8 @@ class PhraseEntry(NamedTuple):
     text: str
     source: str
     state: int | None
+    sign: bool = False
+    """Whether it is a sign, which a hedge on the finding's name hedges too."""
 
 
 class CueEntry(NamedTuple):
@@ -85,6 +88,8 @@ class CueEntry(NamedTuple):
     after: bool
     beside: bool
     """Whether it sets the findings on its two sides against each other ("versus")."""
+    either: bool
+    """Whether it acts on what follows wherever something does in its member ("?edema")."""
     scope: str
     words: int
     tail: int
@@ -145,6 +150,8 @@ class CompiledLexicon:
     """Label number -> rules built on its mentions."""
     implied_by: list[frozenset[int]]
     """Labels that are a case of each label."""
+    prepositions: frozenset[str]
+    """Characters of the prepositions of one word: a site may begin with one, a predicate end ("filled with")."""
     suppressor: int
     """Number of No Finding, whose mentions only suppress `No Finding`; -1 where the lexicon has none."""
 
@@ -200,6 +207,12 @@ class _Compiler:
                 frozenset(self.numbers[name] for name in label.implied_by if name in self.numbers)
                 for label in self.labels
             ],
+            prepositions=frozenset(
+                self.vocabulary[term.text]
+                for group in ("preposition", "with")
+                for term in self.lexicon.words["termination"].groups[group].wordings()
+                if " " not in term.text
+            ),
             suppressor=self.numbers.get("no_finding", -1),
         )
 
@@ -228,7 +241,7 @@ class _Compiler:
             kind = self.lexicon.source_kind(label, phrase.source)
             if kind in self.kinds and (phrase.paper or "curated" in self.kinds):
                 state = STATES[phrase.state] if phrase.state else None
-                self.phrases.append(PhraseEntry(number, phrase.text, kind, state))
+                self.phrases.append(PhraseEntry(number, phrase.text, kind, state, phrase.sign))
                 item = (Role.PHRASE, len(self.phrases) - 1)
                 self._add(phrase.text, phrase.stem, phrase.plural, item, phrase.upper)
         for hidden in label.unmentions:
@@ -281,6 +294,7 @@ class _Compiler:
                             before=group.direction != "after",
                             after=group.direction != "before",
                             beside=group.direction == "beside",
+                            either=group.direction == "either",
                             scope=cue.scope or group.scope,
                             words=cue.words or 0,
                             tail=-1,

@@ -15,6 +15,7 @@ from ltml_dataset.labeling.structure import (
     CLAUSE,
     LISTED,
     OPEN,
+    OR,
     RELATIVE,
     Member,
     Structure,
@@ -99,7 +100,8 @@ class _Composer:
                 continue
             for rule in rules:
                 if rule.alone and self._has_modifiers(rule, hit, hit):
-                    self.mentions.append(_mention(rule, hit, hit, POSITIVE, -1))
+                    state = NEGATIVE if self._is_denied(rule, hit) else POSITIVE
+                    self.mentions.append(_mention(rule, hit, hit, state, -1))
         return self.mentions
 
     def _sort_by_part(self) -> None:
@@ -119,11 +121,17 @@ class _Composer:
         left = [hit for hit in here if hit[2] == _SITE and hit[1] <= predicate[0]]
         wall = next((cue[0] for cue in self.denials if cue[0] >= predicate[1]), 1 << 30)
         right = [hit for hit in here if hit[2] == _SITE and predicate[1] <= hit[0] < wall]
+        if left and right and any(left[-1][1] <= cue[0] and cue[1] <= predicate[0] for cue in self.denials):
+            left = []  # "hernia without fluid in the fissure"
         member = structure.members[structure.parts[k].member]
         if left and (not right or self._belongs_left(predicate, left[-1], right[0], here)):
             if not self._is_cut_off(left[-1], predicate, here):
                 runs = self._run_left(left)
-                return [(site, True) for site in (*runs, *self._listed_left(member, k))]
+                placed = self._run_right(right) if right and self._brings_preposition(predicate, right[0]) else []
+                return [
+                    *((site, True) for site in (*runs, *self._listed_left(member, k))),
+                    *((site, False) for site in placed),
+                ]
             left = []
         if (
             right
@@ -133,7 +141,9 @@ class _Composer:
         ):
             subject = self._subject_sites(member)
             if subject:
-                return [(site, True) for site in subject]  # "the heart is shifted into the left hemithorax"
+                placed = self._run_right(right) if self._brings_preposition(predicate, right[0]) else []
+                # "the heart is shifted into the left hemithorax"
+                return [*((site, True) for site in subject), *((site, False) for site in placed)]
         if right and not (left and self._has_own_predicate(right[0], here)):
             return [(site, False) for site in (*self._run_right(right), *self._listed_right(member, k))]
         if structure.parts[k].predicate:
@@ -158,7 +168,16 @@ class _Composer:
 
     def _is_parted(self, predicate: Hit, site: Hit, here: list[Hit]) -> bool:
         """Whether a preposition stands between a predicate and a site behind it."""
+        if self._brings_preposition(predicate, site):
+            return True
         return any(hit[2] == _WORD and predicate[1] <= hit[0] < site[0] for hit in here)
+
+    def _brings_preposition(self, predicate: Hit, site: Hit) -> bool:
+        """Whether a site begins with its preposition, or a predicate ends with it ("into the chest", "filled with")."""
+        prepositions = self.compiled.prepositions
+        return self.code[site[0]] in prepositions or (
+            not predicate[3] & 1 and self.code[predicate[1] - 1] in prepositions
+        )
 
     def _is_cut_off(self, site: Hit, predicate: Hit, here: list[Hit]) -> bool:
         """Whether a finding between site and predicate is what the predicate is said of."""
@@ -333,6 +352,8 @@ class _Composer:
             else:
                 continue
             if state == NEGATIVE or self._has_modifiers(rule, site, predicate):
+                if state == POSITIVE and self._is_denied(rule, predicate):
+                    state = NEGATIVE
                 self.mentions.append(_mention(rule, site, predicate, state, site[0] if follows else -1))
 
     def _has_modifiers(self, rule: RuleEntry, site: Hit, anchor: Hit) -> bool:
@@ -357,6 +378,21 @@ class _Composer:
                 return (low is None or size >= low) and (high is None or size <= high)
         return not rule.needs or bool(rule.needs & near)
 
+    def _is_denied(self, rule: RuleEntry, anchor: Hit) -> bool:
+        """Whether what the rule needs is denied behind a finding that stands ("the fluid is not bloody")."""
+        if not rule.needs or not self.denials:
+            return False
+        wanted = [start for start, _, group in self.modifiers if group in rule.needs]
+        denied = [
+            start
+            for start in wanted
+            if any(
+                anchor[1] <= cue[0] and cue[1] <= start and not any(cue[1] <= hit[0] < start for hit in self.hits)
+                for cue in self.denials
+            )
+        ]
+        return bool(denied) and len(denied) == len(wanted)
+
     def _within(self, reach: list[tuple[int, int]]) -> set[int]:
         return {group for start, end, group in self.modifiers if any(a <= start and end <= b for a, b in reach)}
 
@@ -368,7 +404,7 @@ class _Composer:
         finding out may stand beside words that only withhold No Finding (`wide`: ", a calcified granuloma").
         """
         structure = self.structure
-        walls = [hit for hit in self.hits if self._is_wall(hit) and (hit[1] <= first or hit[0] >= last)]
+        walls = [hit for hit in self.hits if self._is_wall(hit) and (hit[1] < first or hit[0] >= last)]
         first_part, last_part = structure.part_at(first), structure.part_at(last - 1)
         low = structure.parts[first_part].start
         high = structure.parts[last_part].end
@@ -383,9 +419,12 @@ class _Composer:
         for k in range(last_part + 1, len(structure.parts)):
             part = structure.parts[k]
             member = structure.members[part.member]
-            if not is_open or member.opener == CLAUSE or (part.member != number and member.has_subject_and_verb):
+            denied = member.verb < 0 and any(cue[0] == member.start for cue in self.denials)
+            if not is_open or (part.member != number and member.has_subject_and_verb):
                 break
-            if part.member != number and member.opener == AND and not member.verb_first:
+            if member.opener == CLAUSE and not denied:
+                break  # unless "enlarged, but not massively so"
+            if part.member != number and member.opener in (AND, OR) and not (member.verb_first or denied):
                 break
             wall = min([part.end, *(hit[0] for hit in walls if hit[0] >= part.start)])
             others = self.hedges if wide else self.asides
@@ -400,6 +439,8 @@ class _Composer:
                 inside = [hit for hit in walls if part.start <= hit[0] < part.end]
                 if not any(hit[2] == _PHRASE for hit in inside):
                     stretches.append((part.start, part.end))
+                else:
+                    stretches.append((part.start, inside[0][0]))  # "several densities might be nodules"
         return stretches
 
     def _is_wall(self, hit: Hit) -> bool:

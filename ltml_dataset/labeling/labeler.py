@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from ltml_dataset.labeling.aggregate import (
 )
 from ltml_dataset.labeling.compiled import NOT_MENTIONED, RULES_VERSION, compile_lexicon
 from ltml_dataset.labeling.engines import Compat, Engine, make_judges
+from ltml_dataset.labeling.judge import refers_back
 from ltml_dataset.labeling.sentence_store import (
     CUE_END,
     CUE_START,
@@ -294,7 +296,15 @@ class Labeler:
             texts = [column[row] for column in columns]
             for text, name, start, end in self._sections(names, texts, report_id):
                 section = section_numbers.setdefault(name, len(section_numbers))
+                before = -1
                 for first, sentence in sentences_of(text, start, end):
+                    if before >= 0 and _MAY_REFER_BACK.search(sentence) and refers_back(sentence, self._compiled):
+                        # "There is a small one on the left." is read with the sentence before it
+                        joined = text[before : first + len(sentence)]
+                        number = known.get(joined)
+                        numbers[-1] = add(joined) if number is None else number
+                        continue
+                    before = first
                     number = known.get(sentence)
                     numbers.append(add(sentence) if number is None else number)
                     bases.append(first)
@@ -371,6 +381,10 @@ class Labeler:
         ]
         schema = pa.schema([pa.field("row", pa.int32(), nullable=False), *EVIDENCE_SCHEMA])
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+_MAY_REFER_BACK = re.compile(r"\bones?\b", re.IGNORECASE)
+"""A cheap look before the lexicon decides whether a sentence opens with a pronoun."""
 
 
 @contextmanager

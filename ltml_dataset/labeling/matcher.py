@@ -85,7 +85,8 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
 
     "Pericardial or pleural effusion" names both effusions, "mitral stenosis and regurgitation" both defects. The words
     on the two sides of the joiner are put together and looked up; what goes on behind it ("pleural effusion and
-    calcification of the aorta", "calcified nodes and pleural thickening") shares nothing.
+    calcification of the aorta", "calcified nodes and pleural thickening") shares nothing, nor do words that leave open
+    what the other member says ("tracheal and mediastinal shift").
 
     Returns:
         Phrase hits as `found` has them (ends negated): the whole stretch where the head is shared, the words behind the
@@ -107,10 +108,11 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
             (last, code[end:last]) for first, last, _ in spans if end <= first <= end + skipped_words and last - end > 1
         }
         for last, words in stretches:
+            said = {phrases[other].label for first, to, other in spans if end <= first and to == last}
             for k in range(1, len(words)):
                 for m in range(1, min(_SHARED, start) + 1):
                     for _, role, other in automaton.get(code[start - m : start] + words[k:], ()):
-                        if role == _PHRASE:
+                        if role == _PHRASE and not (phrases[other].state is not None and phrases[other].label in said):
                             shared.append((start - m, -last, role, other))
         if ref == _COMMA_WORD:
             continue

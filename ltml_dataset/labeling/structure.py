@@ -43,7 +43,8 @@ LISTED = frozenset({COMMA, AND, OR})
 """Openers that put a member beside the one before it."""
 _PLURAL = frozenset({int(Word.COPULAS), int(Word.COPULAS_PAST)})
 _PAST = frozenset({int(Word.COPULA_PAST), int(Word.COPULAS_PAST)})
-_SEEN, _AFFIRM = int(Word.SEEN), int(Word.AFFIRM)
+_SEEN = int(Word.SEEN)
+_AFFIRMING = frozenset({int(Word.AFFIRM), int(Word.PRONOUN)})
 
 
 class Part(NamedTuple):
@@ -61,6 +62,7 @@ class Member:
 
     __slots__ = (
         "affirms",
+        "aside",
         "closed_by_or",
         "end",
         "first",
@@ -97,6 +99,8 @@ class Member:
         """Whether it makes a statement of its own, which no list cue before it reaches."""
         self.affirms = False
         """Whether it opens with a word that affirms ("..., small effusion")."""
+        self.aside = False
+        """Whether it stands in commas between a subject and its verb ("the heart, large last week, is normal")."""
         self.closed_by_or = False
         """Whether its list ends in "or": then it is one list, whatever the adjectives."""
 
@@ -151,6 +155,7 @@ def _cut(n_tokens: int, hits: list[Hit], compiled: CompiledLexicon) -> tuple[lis
     position = 0
     predicate = False
     is_empty = True  # nothing stands in the member yet
+    titled = False  # a colon was the last mark
     for start, end, role, ref in hits:
         if role == _WORD:
             kind = _OPENERS.get(ref, -1)
@@ -166,6 +171,13 @@ def _cut(n_tokens: int, hits: list[Hit], compiled: CompiledLexicon) -> tuple[lis
             continue
         if start > position:
             is_empty = False
+        if kind == VERB and titled and start > position and _names_something(hits, position, start):
+            # "PA view: the heart is enlarged": the colon ended a title, it is no verb
+            member.last, member.end, member.verb = len(parts) - 1, parts[-1].end, -1
+            member = Member(position, COLON, len(parts))
+            members.append(member)
+            predicate = False
+        titled = kind == COLON
         if kind == VERB or (kind == COLON and not is_empty):
             if start > position or not predicate:
                 parts.append(Part(position, start, len(members) - 1, predicate))
@@ -194,6 +206,11 @@ def _cut(n_tokens: int, hits: list[Hit], compiled: CompiledLexicon) -> tuple[lis
     parts.append(Part(position, n_tokens, len(members) - 1, predicate))
     member.last, member.end = len(parts) - 1, n_tokens
     return parts, members
+
+
+def _names_something(hits: list[Hit], start: int, end: int) -> bool:
+    """Whether a stretch holds a site or a finding of its own."""
+    return any(start <= hit[0] < end and hit[2] in (_SITE, _PHRASE) for hit in hits)
 
 
 def _mark_openings(members: list[Member], hits: list[Hit], compiled: CompiledLexicon) -> None:
@@ -230,7 +247,7 @@ def _mark_openings(members: list[Member], hits: list[Hit], compiled: CompiledLex
                 if cue.before and cue.kind != "uncertainty":
                     member.fresh = True
                     break
-            elif role == _WORD and ref == _AFFIRM and not member.closed_by_or and member.opener != OR:
+            elif role == _WORD and ref in _AFFIRMING and not member.closed_by_or and member.opener != OR:
                 member.affirms = True
                 break
 
@@ -245,8 +262,15 @@ def _join(parts: list[Part], members: list[Member]) -> list[list[int]]:
     for i, member in enumerate(members):
         opener = member.opener
         own = member.has_subject_and_verb
+        aside = _aside_before(members, i) if member.verb_first and opener == COMMA else 0
         if i == 0:
             pass
+        elif aside:
+            subject = members[aside - 1]
+            statement = subject.statement
+            subjects[statement] = [k for k in range(subject.first, subject.last + 1) if not parts[k].predicate]
+            for other in members[aside:i]:
+                other.aside = True
         elif opener == CLOSE:
             statement = before_bracket
         elif opener in LISTED:
@@ -286,6 +310,20 @@ def _join(parts: list[Part], members: list[Member]) -> list[list[int]]:
                 for other in members[first : i + 1]:
                     subject.extend(k for k in range(other.first, other.last + 1) if not parts[k].predicate)
     return subjects
+
+
+def _aside_before(members: list[Member], i: int) -> int:
+    """The first member of an aside in commas that parts a subject from the verb that opens member `i`; 0 for none."""
+    k = i - 1
+    while k > 0:
+        before = members[k - 1]
+        opener = members[k].opener
+        if opener in (SUBORDINATE, CLAUSE) or (opener == COMMA and not members[k].has_subject_and_verb):
+            return k if before.verb < 0 and (k == 1 or before.opener not in LISTED) else 0
+        if opener in LISTED or members[k].verb >= 0:
+            return 0
+        k -= 1
+    return 0
 
 
 def _open(subjects: list[list[int]]) -> int:
