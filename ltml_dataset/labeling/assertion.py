@@ -33,7 +33,9 @@ from ltml_dataset.labeling.structure import (
 
 _CUE, _WORD, _SITE = int(Role.CUE), int(Role.WORD), int(Role.SITE)
 _PHRASE, _PREDICATE = int(Role.PHRASE), int(Role.PREDICATE)
-_PART, _PREPOSITION, _ARTEFACT = int(Word.PART), int(Word.PREPOSITION), int(Word.ARTEFACT)
+_PART, _PREPOSITION, _ARTEFACT, _SLASH = (
+    int(word) for word in (Word.PART, Word.PREPOSITION, Word.ARTEFACT, Word.SLASH)
+)
 _OPEN_ENDED = frozenset(int(word) for word in (Word.SEEN, Word.PREPOSITION, Word.ARTEFACT))
 _CARRIED = frozenset({REASON, WITH, RELATIVE, SUBORDINATE, EXIST})
 """Openers that a cue directly before them reaches across."""
@@ -189,6 +191,8 @@ class _Reader:
         structure = self.structure
         member = structure.member_at(hit[0])
         end = member.end
+        if cue.verb and cue.kind != "uncertainty":  # "has resolved without residua"
+            return self._left(hit, cue) or self._right(hit, self.cues[cue.tail])
         forward = [i for first, _, i in self.entries if hit[1] <= first < end]
         if forward:
             return self._right(hit, self.cues[cue.tail])
@@ -228,7 +232,7 @@ class _Reader:
         reached: list[tuple[int, int]] = []
         last_end = -1
         for first, last, i in self.entries:
-            if first < end:
+            if first < hit[0] or last <= end:  # "no signs of stasis": cue and finding may share words
                 continue
             mention = self.mentions[i]
             if first >= limit or (mention[2] >= limit and mention[7] >= 0):
@@ -345,7 +349,9 @@ class _Reader:
             (hit[1] for hit in self.cue_hits if hit[1] <= start and self._denies(hit, member.start)), default=-1
         )
         for i, mention in enumerate(self.mentions):
-            if member.start <= mention[2] and mention[1] <= start and mention[2] < member.end + 1:
+            is_before = member.start <= mention[2] and mention[1] <= start and mention[2] < member.end + 1
+            is_around = member.start <= mention[7] < start < mention[2]  # "gas is not seen in the mediastinum"
+            if is_before or is_around:
                 if mention[0] < last_negation <= start and not cue.beside:
                     continue
                 if self._crosses_part(mention[1], start):
@@ -452,7 +458,10 @@ def _judge_alternatives(
         alone = left or right
         other = member if left else members[number - 1]
         part = structure.parts[other.first if left else other.last]
-        if alone and not (left and right) and _names_something_else(structure, part):
+        is_slash = any(
+            hit[:3] == (member.start - 1, member.start, _WORD) and hit[3] == _SLASH for hit in structure.hits
+        )
+        if alone and not (left and right) and not is_slash and _names_something_else(structure, part):
             for i in alone:
                 if mentions[i][7] < 0 and verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
                     verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)
@@ -491,12 +500,14 @@ def _judge_signs(
         if verdict.state != UNCERTAIN or verdict.rule != "uncertainty":
             continue
         member = structure.members[structure.parts[where[j]].member]
-        if member.opener != COMMA or member.has_subject_and_verb:
+        is_verb = member.has_subject_and_verb and verdict.first == member.verb
+        if not is_verb and (member.opener != COMMA or member.has_subject_and_verb):
             continue
         for i, before in enumerate(verdicts):
             if before.state != POSITIVE or before.rule != "affirmed" or mentions[i][4] != mentions[j][4]:
                 continue
-            if where[i] == member.first - 1 and mentions[i][5] >= 0 and phrases[mentions[i][5]].sign:
+            is_subject = is_verb and member.start <= mentions[i][0] < member.verb
+            if (is_subject or where[i] == member.first - 1) and mentions[i][5] >= 0 and phrases[mentions[i][5]].sign:
                 verdicts[i] = Verdict(UNCERTAIN, "uncertainty", verdict.cue, verdict.first, verdict.last)
 
 

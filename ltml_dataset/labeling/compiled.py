@@ -65,6 +65,7 @@ class Word(IntEnum):
     COPULA_PAST = 26
     COPULAS_PAST = 27
     PRONOUN = 28
+    SLASH = 29
 
 
 class PhraseEntry(NamedTuple):
@@ -180,6 +181,13 @@ class _Compiler:
         for term in lexicon.words["termination"].groups["invisible"].wordings():
             self.vocabulary.add_invisible(term.text)
 
+        self.prepositions = {
+            term.text
+            for group in ("preposition", "with")
+            for term in lexicon.words["termination"].groups[group].wordings()
+            if " " not in term.text
+        }
+
     def compiled(self) -> CompiledLexicon:
         for number, label in enumerate(self.labels):
             self._add_label(number, label)
@@ -207,12 +215,7 @@ class _Compiler:
                 frozenset(self.numbers[name] for name in label.implied_by if name in self.numbers)
                 for label in self.labels
             ],
-            prepositions=frozenset(
-                self.vocabulary[term.text]
-                for group in ("preposition", "with")
-                for term in self.lexicon.words["termination"].groups[group].wordings()
-                if " " not in term.text
-            ),
+            prepositions=frozenset(self.vocabulary[word] for word in self.prepositions),
             suppressor=self.numbers.get("no_finding", -1),
         )
 
@@ -270,8 +273,10 @@ class _Compiler:
         return {name: number for number, name in enumerate(groups)}
 
     def _is_noun(self, text: str) -> bool:
-        """Whether a predicate is a noun ("enlargement"), which may stand behind its site without a verb."""
+        """Whether a predicate may stand behind its site without a verb: a noun ("enlargement"), a place ("in ...")."""
         word = text.split()[0]
+        if word in self.prepositions:
+            return True
         return word in self.lexicon.forms.nouns or word.endswith(tuple(self.lexicon.forms.noun_endings))
 
     def _add_cues(self) -> None:

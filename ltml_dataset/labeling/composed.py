@@ -17,6 +17,7 @@ from ltml_dataset.labeling.structure import (
     OPEN,
     OR,
     RELATIVE,
+    WITH,
     Member,
     Structure,
 )
@@ -120,7 +121,11 @@ class _Composer:
         here = self.by_part.get(k, [])
         left = [hit for hit in here if hit[2] == _SITE and hit[1] <= predicate[0]]
         wall = next((cue[0] for cue in self.denials if cue[0] >= predicate[1]), 1 << 30)
-        right = [hit for hit in here if hit[2] == _SITE and predicate[1] <= hit[0] < wall]
+        right = [
+            hit
+            for hit in here  # "increase in size of the heart": the two may share words
+            if hit[2] == _SITE and predicate[0] < hit[0] < wall and predicate[1] < hit[1]
+        ]
         if left and right and any(left[-1][1] <= cue[0] and cue[1] <= predicate[0] for cue in self.denials):
             left = []  # "hernia without fluid in the fissure"
         member = structure.members[structure.parts[k].member]
@@ -156,7 +161,7 @@ class _Composer:
 
     def _belongs_left(self, predicate: Hit, left: Hit, right: Hit, here: list[Hit]) -> bool:
         """Whether a predicate between two sites of one part is said of the left one."""
-        if self._has_own_predicate(right, here):
+        if self._has_own_predicate(right, here) or self.code[predicate[0]] in self.compiled.prepositions:
             return True
         by_preposition = self._is_parted(predicate, right, here)
         touches = left[1] == predicate[0] or not any(
@@ -432,6 +437,13 @@ class _Composer:
                 break
             stretches.append((part.start, wall))
             is_open = wall == part.end
+        member = structure.members[structure.parts[first_part].member]
+        if member.opener == WITH and structure.parts[first_part].member:
+            carrier = structure.members[structure.parts[first_part].member - 1]  # "both lungs are studded with ..."
+            if carrier.verb >= 0 and not any(
+                carrier.start <= hit[0] < carrier.end and hit[2] == _PHRASE for hit in walls
+            ):
+                stretches.append((carrier.start, carrier.end))
         if structure.parts[first_part].predicate:
             before = structure.members[structure.parts[first_part].member]
             for k in structure.subjects[before.statement]:

@@ -1,10 +1,10 @@
 """Hits of the lexicon in one encoded sentence."""
 
-from ltml_dataset.labeling.compiled import CompiledLexicon, CueEntry, PhraseEntry, Role, Word
+from ltml_dataset.labeling.compiled import NEGATIVE, CompiledLexicon, Role, Word
 
 _CUE, _WORD = int(Role.CUE), int(Role.WORD)
 _COMMA_WORD, _PREPOSITION = int(Word.COMMA), int(Word.PREPOSITION)
-_JOINING = frozenset({int(Word.COMMA), int(Word.AND), int(Word.OR), int(Word.NOR)})
+_JOINING = frozenset({int(Word.COMMA), int(Word.AND), int(Word.OR), int(Word.NOR), int(Word.SLASH)})
 _SHARED = 3
 """Words of a phrase that two members of a list may share at most; more than any finding's site or head has."""
 
@@ -50,7 +50,7 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
     if not all_hits and _PHRASE not in roles and not _may_compose(found, roles, compiled):
         return []
     found.sort()
-    phrases, cues = compiled.phrases, compiled.cues
+    phrases = compiled.phrases
     unmentions = []
     if _UNMENTION in roles:
         unmentions = [(start, -end, ref) for start, end, role, ref in found if role == _UNMENTION]
@@ -63,7 +63,7 @@ def find_hits(code: str, compiled: CompiledLexicon, *, all_hits: bool = False) -
             continue
         hit = (start, end, role, ref)
         if end <= furthest:
-            if _is_hidden(hit, reach, phrases, cues):
+            if _is_hidden(hit, reach, compiled):
                 if role == _SITE and ref in compiled.site_rules:
                     hits.append((start, end, _INNER_SITE, ref))
                 continue
@@ -114,6 +114,8 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
                     for _, role, other in automaton.get(code[start - m : start] + words[k:], ()):
                         if role == _PHRASE and not (phrases[other].state is not None and phrases[other].label in said):
                             shared.append((start - m, -last, role, other))
+        if not stretches:
+            shared += _shared_heads(code, start, end, ends, compiled)
         if ref == _COMMA_WORD:
             continue
         for m in range(1, min(_SHARED, len(code) - end) + 1):
@@ -130,6 +132,21 @@ def _find_shared(code: str, found: list[Hit], compiled: CompiledLexicon) -> list
     return shared
 
 
+def _shared_heads(code: str, start: int, end: int, ends: set[int], compiled: CompiledLexicon) -> list[Hit]:
+    """Phrases whose head stands behind a word that names nothing with it ("pulmonary or mediastinal lesion")."""
+    found: list[Hit] = []
+    for skipped in range(1, _SHARED):
+        for n in range(1, _SHARED):
+            last = end + skipped + n
+            if last not in ends:
+                continue
+            for m in range(1, min(_SHARED, start) + 1):
+                for _, role, ref in compiled.automaton.get(code[start - m : start] + code[last - n : last], ()):
+                    if role == _PHRASE and ref >= 0:
+                        found.append((start - m, -last, role, ref))
+    return found
+
+
 def _may_compose(found: list[Hit], roles: set[int], compiled: CompiledLexicon) -> bool:
     """Whether a sentence without a phrase can hold a composed finding."""
     if _SITE not in roles:
@@ -137,18 +154,23 @@ def _may_compose(found: list[Hit], roles: set[int], compiled: CompiledLexicon) -
     return _PREDICATE in roles or any(hit[2] == _SITE and hit[3] in compiled.alone_by_site for hit in found)
 
 
-def _is_hidden(hit: Hit, reach: list[Hit], phrases: list[PhraseEntry], cues: list[CueEntry]) -> bool:
+def _is_hidden(hit: Hit, reach: list[Hit], compiled: CompiledLexicon) -> bool:
     start, end = hit[0], hit[1]
     for other in reach:
-        if other[1] >= end and (other[1] > end or other[0] < start) and _hides(other, hit, phrases, cues):
+        if other[1] >= end and (other[1] > end or other[0] < start) and _hides(other, hit, compiled):
             return True
     return False
 
 
-def _hides(longer: Hit, hit: Hit, phrases: list[PhraseEntry], cues: list[CueEntry]) -> bool:
+def _hides(longer: Hit, hit: Hit, compiled: CompiledLexicon) -> bool:
     role, longer_role = hit[2], longer[2]
+    phrases, cues = compiled.phrases, compiled.cues
     if role == _PHRASE:
         return longer_role == _PHRASE and phrases[longer[3]].label == phrases[hit[3]].label
+    if role == _CUE and longer_role == _PHRASE:
+        return phrases[longer[3]].state != NEGATIVE  # the "no" of "no #" is there for others
+    if role == _PREDICATE and longer_role == _PHRASE:
+        return phrases[longer[3]].label != compiled.suppressor  # "deviated trachea" only withholds No Finding
     if role == _PREDICATE and longer_role == _CUE:
         return not cues[longer[3]].denies_change
     return not (role == _SITE and longer_role == _PHRASE and longer[1] == hit[1])

@@ -23,6 +23,7 @@ _OPENERS = {
     int(Word.AND): AND,
     int(Word.OR): OR,
     int(Word.NOR): OR,
+    int(Word.SLASH): OR,
     int(Word.COLON): COLON,
     int(Word.WITH): WITH,
     int(Word.REASON): REASON,
