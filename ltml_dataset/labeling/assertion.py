@@ -65,6 +65,7 @@ class AssertionEngine:
         self._ranks = compiled.precedence
         self._phrases = compiled.phrases
         self._implied_by = compiled.implied_by
+        self._suppressor = compiled.suppressor
         self._devices = [label.device for label in compiled.labels]
         self._lasting = [label.chronic or label.device for label in compiled.labels]
 
@@ -83,7 +84,7 @@ class AssertionEngine:
             return [self._decide(mention, []) for mention in mentions]
         reached: list[list[Reached]] = [[] for _ in mentions]
         if cue_hits:
-            reader = _Reader(hits, cue_hits, mentions, structure, self._cues)
+            reader = _Reader(hits, cue_hits, mentions, structure, self._cues, self._suppressor)
             for hit in cue_hits:
                 cue = self._cues[hit[3]]
                 rank = self._ranks[cue.kind]
@@ -145,7 +146,9 @@ class _Reader:
         mentions: list[MentionSpan],
         structure: Structure,
         cues: list[CueEntry],
+        suppressor: int,
     ) -> None:
+        self.suppressor = suppressor
         self.words = [hit for hit in hits if hit[2] == _WORD]
         self.cue_hits = cue_hits
         self.cues = cues
@@ -371,12 +374,27 @@ class _Reader:
         part = self.structure.part_at(nearest[2])
         here = [item for item in by_place if self.structure.part_at(self.mentions[item[0]][2]) == part]
         if cue.beside:
-            return here
+            return self._chained(here)
         first = self.mentions[here[0][0]]
         prepositions = [place for place, _, _, ref in self.words if ref == _PREPOSITION and first[1] <= place]
         if not prepositions or prepositions[0] >= nearest[0]:
             return here
         return [item for item in here if self.mentions[item[0]][0] < prepositions[0]]
+
+    def _chained(self, items: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The nearest finding before a cue, and those that prepositions tie to it ("calcification of the plaque")."""
+        chain = [items[-1]]
+        begin = self.mentions[items[-1][0]][0]
+        for item in reversed(items[:-1]):
+            end = self.mentions[item[0]][1]
+            tied = any(end <= start < begin and ref == _PREPOSITION for start, _, _, ref in self.words)
+            nearest = self.mentions[chain[-1][0]][4]
+            one_noun = end == begin and nearest in (self.mentions[item[0]][4], self.suppressor)  # "Bochdalek hernia"
+            if end <= begin and not tied and not one_noun:
+                break
+            chain.append(item)
+            begin = min(begin, self.mentions[item[0]][0])
+        return chain
 
     def _has_negation(self, number: int, start: int) -> bool:
         member = self.structure.members[number]
@@ -501,7 +519,7 @@ def _judge_signs(
             continue
         member = structure.members[structure.parts[where[j]].member]
         is_verb = member.has_subject_and_verb and verdict.first == member.verb
-        if not is_verb and (member.opener != COMMA or member.has_subject_and_verb):
+        if not is_verb and (member.opener not in (COMMA, RELATIVE) or member.has_subject_and_verb):
             continue
         for i, before in enumerate(verdicts):
             if before.state != POSITIVE or before.rule != "affirmed" or mentions[i][4] != mentions[j][4]:
