@@ -145,6 +145,8 @@ class CompiledLexicon:
     """Kind of cue -> which decides where several reach a mention: the higher."""
     site_rules: dict[int, list[RuleEntry]]
     """Site group -> rules of labels in use."""
+    said_of: dict[int, frozenset[int]]
+    """Site group -> predicate groups that a rule of labels in use joins with it."""
     alone_by_site: dict[int, list[RuleEntry]]
     """Those of them that need no predicate."""
     finding_rules: dict[int, list[RuleEntry]]
@@ -207,6 +209,10 @@ class _Compiler:
             cues=self.cues,
             precedence={kind: rank for rank, kinds in enumerate(reversed(self.lexicon.precedence)) for kind in kinds},
             site_rules=site_rules,
+            said_of={
+                site: frozenset().union(*(rule.abnormal | rule.uncertain | rule.normal for rule in rules))
+                for site, rules in site_rules.items()
+            },
             alone_by_site={
                 site: alone for site, rules in site_rules.items() if (alone := [rule for rule in rules if rule.alone])
             },

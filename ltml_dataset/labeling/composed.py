@@ -30,6 +30,7 @@ state by itself, and the first token of the site where the predicate follows it 
 _PHRASE, _SITE, _PREDICATE, _INNER_SITE = int(Role.PHRASE), int(Role.SITE), int(Role.PREDICATE), int(Role.INNER_SITE)
 _CUE, _WORD = int(Role.CUE), int(Role.WORD)
 _PREPOSITION = int(Word.PREPOSITION)
+_NOTHING: frozenset[int] = frozenset()
 _MILLIMETRE, _CENTIMETRE = int(Word.MILLIMETRE), int(Word.CENTIMETRE)
 
 
@@ -45,24 +46,39 @@ def compose(code: str, hits: list[Hit], structure: Structure, compiled: Compiled
     Returns:
         Mentions, in no particular order.
     """
-    has_site = has_predicate = is_enough = False
-    for _, _, role, ref in hits:
-        if role in (_SITE, _INNER_SITE):
-            has_site = has_site or ref in compiled.site_rules
-            is_enough = is_enough or ref in compiled.alone_by_site
-        elif role == _PREDICATE:
-            has_predicate = True
-        elif role == _PHRASE:
-            is_enough = is_enough or compiled.phrases[ref].label in compiled.finding_rules
-    if not is_enough and not (has_site and has_predicate):
+    sites = {ref for _, _, role, ref in hits if role in (_SITE, _INNER_SITE)}
+    said = {ref >> 1 for _, _, role, ref in hits if role == _PREDICATE}
+    has_pairs = bool(sites and said) and any(not said.isdisjoint(compiled.said_of.get(ref, _NOTHING)) for ref in sites)
+    alone = [rules for ref in sites if (rules := compiled.alone_by_site.get(ref)) is not None]
+    if compiled.finding_rules:
+        labels = {compiled.phrases[ref].label for _, _, role, ref in hits if role == _PHRASE}
+        alone += [rules for label in labels if (rules := compiled.finding_rules.get(label)) is not None]
+    modifiers = find_modifiers(code, compiled) if alone else None
+    if modifiers is not None and not has_pairs:
+        present = {group for _, _, group in modifiers}
+        if not any(_may_hold_alone(rule, present) for rules in alone for rule in rules):
+            return []
+    if not alone and not has_pairs:
         return []
-    return _Composer(code, hits, structure, compiled).compose(has_site and has_predicate)
+    return _Composer(code, hits, structure, compiled, modifiers).compose(has_pairs)
+
+
+def _may_hold_alone(rule: RuleEntry, present: set[int]) -> bool:
+    """Whether the modifiers of a sentence let a rule hold that needs no predicate."""
+    return rule.alone and (not rule.needs or rule.size is not None or not rule.needs.isdisjoint(present))
 
 
 class _Composer:
     """The parts of one sentence."""
 
-    def __init__(self, code: str, hits: list[Hit], structure: Structure, compiled: CompiledLexicon) -> None:
+    def __init__(
+        self,
+        code: str,
+        hits: list[Hit],
+        structure: Structure,
+        compiled: CompiledLexicon,
+        modifiers: list[Modifier] | None,
+    ) -> None:
         entries, suppressor = compiled.phrases, compiled.suppressor
         self.code = code
         self.compiled = compiled
@@ -73,7 +89,7 @@ class _Composer:
         self.denials = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].denies]
         self.hedges = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].kind == "uncertainty"]
         self.mentions: list[MentionSpan] = []
-        self._modifiers: list[Modifier] | None = None
+        self._modifiers = modifiers
         self.by_part: dict[int, list[Hit]] = {}
         """Part -> its sites, predicates, phrases and prepositions, in order."""
 
