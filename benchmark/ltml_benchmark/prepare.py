@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ltml_benchmark.config import Recipe
 from ltml_benchmark.data import SPLITS, Folder, Split, only_verified, open_folder
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.identity import Question, file_hash
-from ltml_benchmark.models import resolved
-from ltml_benchmark.order import EpochOrder, make_order
 from ltml_benchmark.pixels import Pixels, open_pixels, pixels_facts
+
+if TYPE_CHECKING:  # where torch is not installed a dry run still opens data and pixels
+    from ltml_benchmark.order import EpochOrder
 
 Opened = Mapping[str, tuple[Pixels, Split]]
 
@@ -24,7 +26,7 @@ class Prepared:
     folder: Folder
     """The data set with the rows whose images are there."""
     pixels: Mapping[str, Pixels]
-    order: EpochOrder
+    order: "EpochOrder"
     steps_per_epoch: int
     total_steps: int
     question: Question
@@ -65,6 +67,8 @@ def prepare(recipe: Recipe, sources: Sources, device: str = "auto", devices: int
         UserError: Data, pixels or settings that cannot work.
     """
     from ltml_benchmark.engine import chosen_accelerator, chosen_precision
+    from ltml_benchmark.models import resolved
+    from ltml_benchmark.order import make_order
 
     images, opened = sources.open(recipe)
     accelerator = chosen_accelerator(device)
