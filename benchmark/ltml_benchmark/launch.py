@@ -139,9 +139,9 @@ def describe(
     sources = Sources(data, images)
     steps, note = tried(plan, sources, device, devices, out, resume)
     parts = [data_summary(sources.folder, images), note]
-    for (path, recipe), (batches, total, standing) in zip(plan, steps, strict=True):
+    for (path, recipe), (batches, total, said) in zip(plan, steps, strict=True):
         parts.append(
-            f"# {path}: {batches} batches an epoch, {total} in all, {total * recipe.batch_size} images shown{standing}\n"
+            f"# {path}: {batches} batches an epoch, {total} in all, {total * recipe.batch_size} images shown{said}\n"
             + dump_yaml(recipe.model_dump(mode="json"))
         )
     return "\n".join(parts)
