@@ -1,9 +1,11 @@
 """From a recipe to everything a run needs before torch has done anything: data, pixels, order, steps, its question."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
 
 from ltml_benchmark.config import Recipe
 from ltml_benchmark.data import SPLITS, Folder, Split, only_verified, open_folder
@@ -30,6 +32,8 @@ class Prepared:
     steps_per_epoch: int
     total_steps: int
     question: Question
+    left_out: Mapping[str, Sequence[str]]
+    """Split name to the images that are not there and that the run goes on without."""
     device: str
     devices: int
 
@@ -91,7 +95,19 @@ def prepare(recipe: Recipe, sources: Sources, device: str = "auto", devices: int
         raise UserError(f"The weights {weights} were not found; give --weights default, none, or a file.")
     question = Question(recipe, folder.manifest_sha256, facts, file_hash(weights) if own_weights else "")
     pixels = {name: each for name, (each, _) in opened.items()}
-    return Prepared(recipe, folder, pixels, order, steps_per_epoch, total_steps, question, accelerator, devices)
+    left_out = {name: missing_of(sources.folder.splits[name], split) for name, split in folder.splits.items()}
+    left_out = {name: missing for name, missing in left_out.items() if missing}
+    return Prepared(
+        recipe, folder, pixels, order, steps_per_epoch, total_steps, question, left_out, accelerator, devices
+    )  # fmt: skip
+
+
+def missing_of(whole: Split, there: Split) -> list[str]:
+    """Ids of the rows of a split that are not among those that are there."""
+    if len(whole) == len(there):
+        return []
+    found = pc.is_in(whole.image_id, value_set=there.image_id.combine_chunks())
+    return [str(name) for name in whole.image_id.filter(pc.invert(found)).to_pylist()]
 
 
 def steps_of(recipe: Recipe, epoch_images: int) -> tuple[int, int]:

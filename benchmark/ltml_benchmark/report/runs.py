@@ -51,6 +51,11 @@ class RunResult:
         return self.metrics.get("labels_counted") == "verified"
 
     @property
+    def images_left_out(self) -> int:
+        """Test images that were not there, so that they were not scored."""
+        return int(self.metrics.get("images_left_out", 0))
+
+    @property
     def scored_on(self) -> tuple[str, bool]:
         """Data set and which of its labels counted; results are comparable where this is the same."""
         return self.data_sha256, self.verified_only

@@ -217,6 +217,9 @@ def _notes(runs: Sequence[RunResult], like: str | None, decide: str | None) -> l
         notes.append(
             f"Classes without a defined value in the test split, left out of the means: {'; '.join(undefined)}."
         )
+    dropped = sorted({f"{run.name}: {n} of {n + run.metrics['images']}" for run in runs if (n := run.images_left_out)})
+    if dropped:
+        notes.append(f"Scored without test images that were not there: {'; '.join(dropped)}.")
     if like:
         content = paper()
         notes.append(
