@@ -128,14 +128,15 @@ def dicom_shares(header: Any, stored: NDArray[Any]) -> NDArray[np.float32]:
     tables = header.get("VOILUTSequence")
     if tables:  # a file may carry a window too; viewers take the table
         shown = np.asarray(pixels.apply_voi(np.rint(values).astype(np.int32), header), dtype=np.float64)
-        return np.float32(np.clip(shown / (2 ** int(tables[0].LUTDescriptor[2]) - 1), 0, 1))
+        return np.clip(shown / (2 ** int(tables[0].LUTDescriptor[2]) - 1), 0, 1).astype(np.float32)
     centre, width = (first_number(header.get(key)) for key in ("WindowCenter", "WindowWidth"))
     if centre is not None and width is not None and width > 0:
-        return np.float32(window_shares(values, centre, width, str(header.get("VOILUTFunction") or "LINEAR")))
+        function = str(header.get("VOILUTFunction") or "LINEAR")
+        return window_shares(values, centre, width, function).astype(np.float32)
     padding = header.get("PixelPaddingValue")
     if padding is not None:
         values[stored == padding] = np.nan
-    return percentile_shares(np.float32(values))
+    return percentile_shares(values.astype(np.float32))
 
 
 def window_shares(values: NDArray[np.float64], centre: float, width: float, function: str) -> NDArray[np.float64]:

@@ -392,11 +392,15 @@ def save(run: Run) -> None:
     finish_record(run.out, metrics, facts)
 
 
-def shown_prior(run: Run) -> NDArray[np.float64]:
-    """(C,) share of positives among the known labels that the first epoch shows; others show nearly the same."""
-    split = run.folder.splits["train"]
+def shown_rows(run: Run) -> NDArray[np.int64]:
+    """Rows that the first epoch shows, as often as it does; other epochs show nearly the same."""
     batches = run.prepared.steps_per_epoch * run.recipe.batch_size
-    rows = run.prepared.order.epoch_indices(0)[:batches]
+    return run.prepared.order.epoch_indices(0)[:batches]
+
+
+def shown_prior(run: Run) -> NDArray[np.float64]:
+    """(C,) share of positives among the known labels that training shows."""
+    split, rows = run.folder.splits["train"], shown_rows(run)
     known = np.ones(split.target.shape, dtype=bool) if split.known is None else split.known
     positives, seen = split.target[rows].sum(axis=0, dtype=np.int64), known[rows].sum(axis=0, dtype=np.int64)
     return np.asarray(positives / np.maximum(seen, 1), dtype=np.float64)
@@ -405,7 +409,8 @@ def shown_prior(run: Run) -> NDArray[np.float64]:
 def taught_thresholds(run: Run, shown: NDArray[np.float64]) -> NDArray[np.float64]:
     """(C,) scores that the loss teaches for images of which the shown share are positive: the prior correction."""
     share = torch.tensor(np.clip(shown, 1e-6, 1 - 1e-6))
-    return np.asarray(torch.sigmoid(logit_of_share(run.loss.cpu(), share)), dtype=np.float64)
+    rows = torch.from_numpy(shown_rows(run))
+    return np.asarray(torch.sigmoid(logit_of_share(run.loss.cpu(), share, rows)), dtype=np.float64)
 
 
 def checkpoint(run: Run) -> None:

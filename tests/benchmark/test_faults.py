@@ -276,6 +276,27 @@ def test_the_prior_is_where_the_loss_puts_it() -> None:
         assert abs(int(risk.argmin()) - 100) <= 1, name
 
 
+def test_the_prior_of_nvum_is_where_its_memory_puts_it() -> None:
+    """Ignoring the memory, which lifts rare classes, put every image above the threshold."""
+    loss = make_loss("nvum", [500, 100, 20], 1000, n_samples=4)
+    share = torch.tensor([0.5, 0.1, 0.02], dtype=torch.float64)
+    torch.testing.assert_close(logit_of_share(loss, share), torch.logit(share))  # an empty memory pulls nowhere
+    rows = torch.tensor([0, 0, 1])
+    loss.memory += torch.tensor([[0.0, 1.5, 3.0], [3.0, 1.5, 3.0], [9.0, 9.0, 9.0], [9.0, 9.0, 9.0]])
+    found = logit_of_share(loss, share, rows)
+    memory = loss.memory[rows].mean(dim=0)
+    for place in range(3):
+        grid = found[place] + torch.linspace(-1, 1, 201, dtype=torch.float64)
+        entries = torch.zeros(201, 3, dtype=torch.float64)
+        entries[:, place] = grid
+        recalled = memory.expand(201, 3)
+        full, empty = torch.eye(3)[place].expand(201, 3), torch.zeros(201, 3)
+        risk = share[place] * loss.elementwise(entries, full, recalled)[:, place]
+        risk = risk + (1 - share[place]) * loss.elementwise(entries, empty, recalled)[:, place]
+        assert abs(int(risk.argmin()) - 100) <= 1
+    assert (found[1:] > torch.logit(share)[1:] + 0.1).all()
+
+
 @pytest.mark.parametrize("decide", ["prior", "validation"])
 def test_every_decision_rule_is_an_option_and_stands_beside_the_others(
     phantom_folder, tmp_path, capsys, decide
