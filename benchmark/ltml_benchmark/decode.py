@@ -128,7 +128,7 @@ def dicom_shares(header: Any, stored: NDArray[Any]) -> NDArray[np.float32]:
     tables = header.get("VOILUTSequence")
     if tables:  # a file may carry a window too; viewers take the table
         shown = np.asarray(pixels.apply_voi(np.rint(values).astype(np.int32), header), dtype=np.float64)
-        return np.clip(shown / (2 ** int(tables[0].LUTDescriptor[2]) - 1), 0, 1).astype(np.float32)
+        return np.asarray(np.clip(shown / (2 ** int(tables[0].LUTDescriptor[2]) - 1), 0, 1), dtype=np.float32)
     centre, width = (first_number(header.get(key)) for key in ("WindowCenter", "WindowWidth"))
     if centre is not None and width is not None and width > 0:
         function = str(header.get("VOILUTFunction") or "LINEAR")

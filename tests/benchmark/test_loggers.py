@@ -1,4 +1,4 @@
-"""Loggers of other programs: a resumed run goes on in the same one, with the real library and with a stand-in for it."""
+"""A resumed run goes on in the same run of other programs, with the real library and with a stand-in for it."""
 
 import importlib
 import importlib.util

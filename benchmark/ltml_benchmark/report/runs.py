@@ -179,3 +179,12 @@ def without_repeats(runs: Sequence[RunResult]) -> list[RunResult]:
     for run in runs:
         kept.setdefault((run.method, run.scored_on, run.seed), run)
     return list(kept.values())
+
+
+def by_method(runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """Seeds of every method, by the name that tells it from the others."""
+    found: dict[str, list[RunResult]] = {}
+    kept = without_repeats(runs)
+    for run in kept:
+        found.setdefault(run.shown_name(kept), []).append(run)
+    return found
