@@ -125,6 +125,7 @@ def test_another_loss_starts_from_its_own_parameters(tmp_path: Path) -> None:
         ({"loss": {"name": "bce-lla", "parameters": {"delta": -0.1}}, "epochs": 2}, "between 0 and 1"),
         ({"loss": {"name": "anr-lla", "formulation": "released"}, "epochs": 12}, "epoch 11"),
         ({"model": {"name": "vit_b_16", "weights": "none"}, "transforms": {"image_size": 64}}, "vit_b_16 cannot train"),
+        ({"model": {"name": "squeezenet1_0", "weights": "none"}}, "has no linear head"),
         ({"model": {"name": "tiny_cnn", "weights": "none", "frozen_stages": 1}}, "acts on torchvision's ResNets"),
     ],
 )
