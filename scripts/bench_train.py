@@ -100,8 +100,9 @@ def main() -> None:
         for part, taken in seconds.items()
     ]
     body = (
-        f"`python scripts/bench_train.py {' '.join(sys.argv[1:])}`: {options.model}, batch {options.batch} at {options.size} pixels, "
-        f"{name}. Median of {options.steps} rounds over all parts.\n\n| part | ms | images per {what} second | share of the plain loop |\n| --- | ---: | ---: | ---: |\n"
+        f"`python scripts/bench_train.py {' '.join(sys.argv[1:])}`: {options.model}, batch {options.batch} at "
+        f"{options.size} pixels, {name}. Median of {options.steps} rounds over all parts.\n\n"
+        f"| part | ms | images per {what} second | share of the plain loop |\n| --- | ---: | ---: | ---: |\n"
         + "\n".join(rows)
         + f"\n\nEight class-aware epochs on data of the paper's size show {shown / 1e6:.2f} million images, which at "
         f"this speed are {hours:.1f} {what} hours."
