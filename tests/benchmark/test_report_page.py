@@ -130,7 +130,7 @@ def test_the_summary_names_what_is_beyond_noise_and_what_was_not_tested(runs) ->
     several = [altered(bce, seed, 0.1 * seed) for seed in range(4)]
     several += [altered(asl, seed, gap + 5 + 0.2 * (seed % 2)) for seed in range(4)]
     found = summarised([*several, focal])
-    assert "Of 1 methods compared against bce over 4 seeds each" in found.lead
+    assert "Of 1 method compared against bce over 4 seeds each" in found.lead
     assert "1 above in total AUC" in found.lead
     assert "Not tested, with fewer than two seeds in common with bce: focal" in found.lead
     assert any(line.startswith("Total AUC: above: asl (+") for line in found.details)
@@ -140,7 +140,7 @@ def test_the_summary_names_what_is_beyond_noise_and_what_was_not_tested(runs) ->
 def test_one_seed_is_tested_over_patients_and_says_so(runs) -> None:
     found = summarised([run for run in runs if run.seed == 0])
     assert "over test patients alone" in found.lead
-    assert "every method has one seed" in found.lead
+    assert "no method has two seeds in common with bce" in found.lead
     assert any(line.startswith("Total AUC:") for line in found.details)
     gone = [RunResult(r.path, r.metrics, {**r.manifest, "data": {**r.manifest["data"], "path": "no"}}) for r in runs]
     assert "could not be computed" in summarised([run for run in gone if run.seed == 0]).lead

@@ -64,7 +64,7 @@ def summarised(runs: Sequence[RunResult]) -> Summary:
             outcomes[name] = (mean, p)
         found[said_of(metric, group, rule)] = outcomes
     how = (
-        f"Of {len(enough)} methods compared against {reference} over {seeds} seeds each (paired t tests, corrected for "
+        f"Of {methods_in_words(len(enough))} compared against {reference} over {seeds} seeds each (paired t tests, corrected for "
         "the number of methods by Holm)"
     )
     return worded(how, found, others, reference)
@@ -74,11 +74,13 @@ def over_patients(reference: str, pairs: Mapping[str, tuple[RunResult, RunResult
     """What another draw of test patients would not change; another seed still may."""
     from ltml_benchmark.scored import compare_runs
 
-    note = "every method has one seed, so what another seed would change is not known"
+    note = f"no method has two seeds in common with {reference}, so what another seed would change is not known"
     found: dict[str, dict[str, tuple[float, float]]] = {}
     try:
         for name, (run, base) in pairs.items():
-            difference = compare_runs([(base, run)], replicates=PATIENT_REPLICATES, decide="raw").difference
+            difference = compare_runs(
+                [(base, run)], replicates=PATIENT_REPLICATES, verified_only=base.verified_only, decide=base.decide
+            ).difference
             for metric, group, rule in CHECKED:
                 if rule is None and group in difference.groups:
                     change = 100 * difference.of_group_point(metric, group)
@@ -90,10 +92,15 @@ def over_patients(reference: str, pairs: Mapping[str, tuple[RunResult, RunResult
             f"change could not be computed ({error})"
         )
     how = (
-        f"Of {len(pairs)} methods compared against {reference} over test patients alone (corrected for the number of "
+        f"Of {methods_in_words(len(pairs))} compared against {reference} over test patients alone (corrected for the number of "
         f"methods by Holm; {note})"
     )
     return worded(how, found, [], reference)
+
+
+def methods_in_words(count: int) -> str:
+    """`1 method`, `2 methods`."""
+    return f"{count} method{'' if count == 1 else 's'}"
 
 
 def said_of(metric: str, group: str, rule: str | None) -> str:
