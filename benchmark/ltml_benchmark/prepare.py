@@ -34,6 +34,8 @@ class Prepared:
     question: Question
     left_out: Mapping[str, Sequence[str]]
     """Split name to the images that are not there and that the run goes on without."""
+    unscored: int
+    """Test images among them with a label that would count."""
     device: str
     devices: int
 
@@ -77,8 +79,11 @@ def prepare(recipe: Recipe, sources: Sources, device: str = "auto", devices: int
     images, opened = sources.open(recipe)
     accelerator = chosen_accelerator(device)
     folder = replace(sources.folder, splits={name: split for name, (_, split) in opened.items()})
+    whole = sources.folder.splits["test"]
     if recipe.verified_only:
         only_verified(folder.splits["test"])  # says now what would be missing at the end
+        whole = only_verified(whole)
+        whole = whole.take(whole.rows_with_labels())
     facts = pixels_facts(opened, images)
     recipe = recipe.model_copy(
         update={
@@ -98,14 +103,13 @@ def prepare(recipe: Recipe, sources: Sources, device: str = "auto", devices: int
     left_out = {name: missing_of(sources.folder.splits[name], split) for name, split in folder.splits.items()}
     left_out = {name: missing for name, missing in left_out.items() if missing}
     return Prepared(
-        recipe, folder, pixels, order, steps_per_epoch, total_steps, question, left_out, accelerator, devices
+        recipe, folder, pixels, order, steps_per_epoch, total_steps, question, left_out,
+        len(missing_of(whole, folder.splits["test"])), accelerator, devices,
     )  # fmt: skip
 
 
 def missing_of(whole: Split, there: Split) -> list[str]:
     """Ids of the rows of a split that are not among those that are there."""
-    if len(whole) == len(there):
-        return []
     found = pc.is_in(whole.image_id, value_set=there.image_id.combine_chunks())
     return [str(name) for name in whole.image_id.filter(pc.invert(found)).to_pylist()]
 

@@ -375,11 +375,15 @@ def save(run: Run) -> None:
     prior = taught_thresholds(run, shown_prior(run))
     parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
     write_predictions(run.out / "predictions.parquet", run.folder.labels, parts, prior, run.prepared.left_out)
-    counted = only_verified(test_split) if run.recipe.verified_only else test_split
+    counted = test_split
+    if run.recipe.verified_only:  # as `score` does it
+        counted = only_verified(test_split)
+        rows = counted.rows_with_labels()
+        counted, test_scores = counted.take(rows), test_scores[rows]
     thresholds = {"prior": prior, "validation": best_thresholds(validation_scores, validation.labels)}
     metrics = metrics_content(
         test_scores, counted, run.folder, thresholds, run.recipe.bootstrap, decide=run.recipe.decide,
-        left_out=len(run.prepared.left_out.get("test", ())),
+        left_out=run.prepared.unscored,
     )  # fmt: skip
     shown = run.progress.step * run.recipe.batch_size
     facts = {

@@ -50,6 +50,27 @@ def test_a_run_without_some_images_is_scored_again(dropped, decide: str, tmp_pat
         assert again == first
 
 
+def test_of_unverified_images_none_is_counted(dropped, phantom_files, tmp_path: Path) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = shutil.copytree(phantom_files[0], tmp_path / "data")
+    path = next((folder / "data").glob("test-*"))
+    table = pq.read_table(path)
+    verified = np.zeros((len(table), len(table["target"][0])), dtype=np.int8)
+    verified[:12] = 1  # the images that are not there are rows 10, 11 and 12
+    column = pa.FixedSizeListArray.from_arrays(pa.array(verified.reshape(-1)), verified.shape[1])
+    pq.write_table(table.append_column("verified", column), path)
+    images = dropped[1].parent / "images"
+    run = run_recipe("bce", {**SMALL, "verified_only": True}, folder, tmp_path / "run", images, device="cpu")[0]
+    command = ["score", str(run), "--data", str(folder), "--replicates", "0", "--verified-only"]
+    assert cli.main([*command, "--out", str(tmp_path / "again.json")]) == 0
+    first, again = (json.loads(path.read_text()) for path in (run / "metrics.json", tmp_path / "again.json"))
+    assert first["images_left_out"] == 2
+    assert again == first
+
+
 def test_a_copy_of_scored_predictions_keeps_what_was_left_out(dropped, tmp_path: Path) -> None:
     folder, lacking, _ = dropped
     for source, out in ((lacking, tmp_path / "once"), (tmp_path / "once", tmp_path / "twice")):

@@ -64,8 +64,8 @@ def summarised(runs: Sequence[RunResult]) -> Summary:
             outcomes[name] = (mean, p)
         found[said_of(metric, group, rule)] = outcomes
     how = (
-        f"Of {methods_in_words(len(enough))} compared against {reference} over {seeds} seeds each (paired t tests, corrected for "
-        "the number of methods by Holm)"
+        f"Of {methods_in_words(len(enough))} compared against {reference} over {seeds} seeds each (paired t tests, "
+        "corrected for the number of methods by Holm)"
     )
     return worded(how, found, others, reference)
 
@@ -92,8 +92,8 @@ def over_patients(reference: str, pairs: Mapping[str, tuple[RunResult, RunResult
             f"change could not be computed ({error})"
         )
     how = (
-        f"Of {methods_in_words(len(pairs))} compared against {reference} over test patients alone (corrected for the number of "
-        f"methods by Holm; {note})"
+        f"Of {methods_in_words(len(pairs))} compared against {reference} over test patients alone (corrected for the "
+        f"number of methods by Holm; {note})"
     )
     return worded(how, found, [], reference)
 
