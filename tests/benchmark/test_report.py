@@ -68,6 +68,8 @@ def test_ours_follow_the_papers_row_of_the_same_method(runs) -> None:
     rows = [(row.name, row.origin) for row in rows_like(runs, "table2")]
     assert rows[:2] == [("BCE", "paper"), ("bce", "ours")]
     assert rows[-3:] == [("ANR-LLA", "paper"), ("anr-lla", "ours"), ("ANR-LLM", "paper")]
+    assert "Not in this table, because the paper has no such row in it: bce." in table_of_runs(runs, "table1")
+    assert "Not in this table" not in table_of_runs(runs, "table2")
     with pytest.raises(UserError, match="no table `table3`"):
         rows_like(runs, "table3")
 

@@ -231,6 +231,9 @@ def _notes(runs: Sequence[RunResult], like: str | None, decide: str | None) -> l
         notes.append(f"Scored without test images that were not there: {'; '.join(dropped)}.")
     if like:
         content = paper()
+        others = sorted({run.name for run in runs if run.paper_row not in content["tables"][like]["rows"]})
+        if others:
+            notes.append(f"Not in this table, because the paper has no such row in it: {', '.join(others)}.")
         notes.append(
             f"Rows marked paper are printed numbers ({content['source']}), obtained on other data ({content['data']})."
         )
