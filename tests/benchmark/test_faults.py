@@ -106,6 +106,11 @@ def test_comparisons_correct_for_classes_and_take_seeds() -> None:
     rare = compare(*(two_normals(3, seed=s)[0] for s in (1, 2)), two_normals(3)[1], n=50)
     assert np.isnan(rare.by_class("auc")).all()
     assert not np.isnan(rare.by_class("bacc")).any()
+    labels[:, 0] = 0
+    labels[0, 0] = 1  # a class of one patient widens the interval of its group, it does not take it away
+    low, high = compare(scores, better, labels, n=50).of_group("auc", "total")
+    assert -1 <= low < 0 < high <= 1
+    assert high - low > 1.5 / labels.shape[1]
 
 
 def test_another_loss_starts_from_its_own_parameters(tmp_path: Path) -> None:
