@@ -58,6 +58,7 @@ class StopAt:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_the_average_answers_the_loss_in_the_mode_that_the_recipe_names(
     mode: str, phantom_folder: Path, tmp_path: Path, monkeypatch
@@ -82,6 +83,7 @@ def test_the_average_answers_the_loss_in_the_mode_that_the_recipe_names(
     assert f"ema_mode: {mode}" in (run / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_the_modes_differ_only_where_the_network_does(phantom_folder: Path, tmp_path: Path) -> None:
     def memory(name: str, mode: str, *more: Mapping[str, Any]) -> torch.Tensor:
         recipe = small("nvum", {"epochs": 1, "ema": 0.9, "ema_mode": mode}, *more)
@@ -94,6 +96,7 @@ def test_the_modes_differ_only_where_the_network_does(phantom_folder: Path, tmp_
     assert not torch.equal(memory("necked", "eval", NECKED), memory("necked", "train", NECKED))
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_an_average_in_train_mode_ends_with_the_same_weights(
     phantom_folder: Path, tmp_path: Path
 ) -> None:
