@@ -105,6 +105,15 @@ def test_the_page_can_be_read(width: int, scheme: str, runs, tmp_path: Path) -> 
     assert all(beside) if width == 1920 else not any(beside)
 
 
+def test_figures_of_a_run_stand_on_white(runs) -> None:
+    from xml.etree import ElementTree
+
+    for path in sorted((runs[0].path / "figures").glob("*.svg")):
+        root = ElementTree.parse(path).getroot()
+        assert root.get("style") == "background: #fff"
+        assert "var(--" not in path.read_text()
+
+
 def test_colours_of_the_page_are_those_of_the_figures_and_differ_in_the_dark() -> None:
     used = {*figures.COLOURS, *figures.GROUP_COLOURS.values(), figures.INK, figures.GRID, figures.GUIDE}
     assert used == set(figures.IN_THE_DARK)

@@ -273,6 +273,10 @@ def save_run_figures(out: Path) -> None:
         metrics=read_json(out / "metrics.json", "a finished run holds it"),
         manifest=read_json(out / "manifest.json", "a run holds it"),
     )
-    header = '<?xml version="1.0" encoding="utf-8"?>\n'
-    write_text(out / "figures" / "curves.svg", header + curves({run.name: out}))
-    write_text(out / "figures" / "classes.svg", header + classes(run))
+    for name, svg in (("curves", curves({run.name: out})), ("classes", classes(run))):
+        write_text(out / "figures" / f"{name}.svg", alone(svg))
+
+
+def alone(svg: str) -> str:
+    """A figure as a file of its own: on white, whatever the viewer's background."""
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace("<svg ", '<svg style="background: #fff" ', 1)
