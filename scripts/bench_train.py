@@ -9,8 +9,9 @@ on a GPU, seconds with the device synchronised. `--write` puts the result into d
 
 import argparse
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from performance_page import machine, write_section
@@ -90,7 +91,7 @@ def main() -> None:
     name = (
         f"{torch.cuda.get_device_name(device)}, bf16" if device.type == "cuda" else f"one thread, float32, {machine()}"
     )
-    seconds = {part: timed(work, device, options.steps) for part, work in parts.items()}
+    seconds = timed(parts, device, options.steps)
     peer = seconds["plain loop with BCEWithLogits"]
     shown = N_LARGEST * N_CLASSES // 4 * 8
     hours = shown / options.batch * seconds["our step"] / 3600
@@ -99,8 +100,9 @@ def main() -> None:
         for part, taken in seconds.items()
     ]
     body = (
-        f"`python scripts/bench_train.py --write`: {options.model}, batch {options.batch} at {options.size} pixels, "
-        f"{name}.\n\n| part | ms | images per {what} second | share of the plain loop |\n| --- | ---: | ---: | ---: |\n"
+        f"`python scripts/bench_train.py {' '.join(sys.argv[1:])}`: {options.model}, batch {options.batch} at "
+        f"{options.size} pixels, {name}. Median of {options.steps} rounds over all parts.\n\n"
+        f"| part | ms | images per {what} second | share of the plain loop |\n| --- | ---: | ---: | ---: |\n"
         + "\n".join(rows)
         + f"\n\nEight class-aware epochs on data of the paper's size show {shown / 1e6:.2f} million images, which at "
         f"this speed are {hours:.1f} {what} hours."
@@ -112,22 +114,22 @@ def main() -> None:
         write_section(f"training-{device.type}", f"A training step on a {what}", body)
 
 
-def timed(work: Callable[[], object], device: torch.device, steps: int) -> float:
-    """Median seconds of one call after a warm-up call."""
-    work()
-    taken = []
+def timed(parts: Mapping[str, Callable[[], object]], device: torch.device, steps: int) -> dict[str, float]:
+    """Median seconds of every part after a warm-up call; parts take turns, so that they share what disturbs them."""
+    for work in parts.values():
+        work()
+    taken: dict[str, list[float]] = {part: [] for part in parts}
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     for _ in range(steps):
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-            start = time.perf_counter()
+        for part, work in parts.items():
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            start = clock()
             work()
-            torch.cuda.synchronize(device)
-            taken.append(time.perf_counter() - start)
-        else:
-            start = time.process_time()
-            work()
-            taken.append(time.process_time() - start)
-    return statistics.median(taken)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            taken[part].append(clock() - start)
+    return {part: statistics.median(each) for part, each in taken.items()}
 
 
 if __name__ == "__main__":

@@ -24,8 +24,13 @@ network, the same {steps} steps of {batch} images drawn by class-aware sampling,
 is chosen on the noisy validation labels. {seeds} seeds, each with its own draw of missed labels; in brackets the 95 %
 t interval over seeds (on the scale on which shares vary alike, so it stays between 0 and 100). "Recovered" is the AUC
 with which a method ranks the positives its own training labels miss above true negatives. BACC is printed under three
-decision rules: a score above 0.5, above the share of positives that training showed (prior), and above the threshold
-that was best on the noisy validation labels.
+decision rules: a score above 0.5, above where the method's loss puts images of which as many are positive as training
+showed (prior), and above the threshold that was best on the noisy validation labels. Where all seeds agree to the last
+digit no interval is printed.
+
+The prior column of `nvum` is an approximation. Its memory pulls every image towards another score, so no single
+threshold is right for all; the one used takes the mean of the memory over the images that training showed. Where labels
+miss many positives this is far from the best threshold, so read `nvum` at validation thresholds.
 
 This is a check of the implementation and of what the methods do when only the labels are at fault. It is no medical
 evidence, and one learning rate for all is not the best of each.

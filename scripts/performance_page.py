@@ -32,13 +32,14 @@ def write_section(name: str, title: str, body: str) -> None:
 
 
 def machine() -> str:
-    """Processor, cores and Python of this machine, in words."""
+    """Processor, cores and Python of this machine in words, and how busy it is with this and other work."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE)
         model = found.group(1).strip() if found else model
-    return f"{model}, {os.cpu_count()} logical cores, Python {platform.python_version()}"
+    load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{model}, {os.cpu_count()} logical cores, Python {platform.python_version()}{load}"
 
 
 def _sections() -> dict[str, str]:

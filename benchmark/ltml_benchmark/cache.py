@@ -24,7 +24,7 @@ CACHE_FILE = "cache.json"
 PIXEL_FILE = "pixels.u8"
 INDEX_FILE = "index.parquet"
 DONE_FILE = "done.u8"
-FORMAT = "ltml-benchmark-cache/2"
+FORMAT = "ltml-benchmark-cache/3"
 CHUNK = 512
 SAMPLED = 8
 """Sources whose bytes tell one set of images from another with the same names."""

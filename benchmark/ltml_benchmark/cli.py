@@ -76,7 +76,7 @@ def run(
     if verified_only:
         settings["verified_only"] = True
     if dry_run:
-        print(describe(recipe, settings, data, images, seeds))
+        print(describe(recipe, settings, data, images, seeds, device, devices, out, resume))
         return
     with needs_extra("benchmark"):
         import torch  # noqa: F401

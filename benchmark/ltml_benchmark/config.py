@@ -244,8 +244,9 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> Recipe
     settings.setdefault("name", Path(name).stem)
     try:
         if is_suite:
+            refuse_one_loss_for_all(name, overrides or {})
             return Suite.model_validate(settings)
-        recipe = Recipe.model_validate(lay(settings, overrides or {}))
+        recipe = Recipe.model_validate(named_for_its_loss(lay(settings, overrides or {}), settings, overrides or {}))
     except ValidationError as error:
         raise UserError(f"{shown}: {explain(error)}") from error
     refuse_idle_settings(recipe)
@@ -270,18 +271,56 @@ def _with_bases(name: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], str]:
 
 
 def lay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`merge`, but a loss of another name or formulation starts from its own parameters, not from those below."""
+    """`merge`, but a loss of another name or formulation starts from its own parameters, not from those below.
+
+    A loss of another name is no longer the paper's row, nor what the description says.
+    """
     merged = merge(below, above)
-    old, new = below.get("loss"), above.get("loss")
+    new = above.get("loss")
     if not isinstance(new, Mapping):
         return merged
-    before = {"name": "bce", "formulation": "paper", **(old if isinstance(old, Mapping) else {})}
-    if any(new.get(key, before[key]) != before[key] for key in ("name", "formulation")):
-        loss = {**before, **new}
-        own = recommended_for(str(loss["name"]), str(loss["formulation"]))
+    before, after = loss_of(below), loss_of(merged)
+    if before != after:
+        own = recommended_for(after["name"], after["formulation"])
         given = new.get("parameters")
-        merged["loss"] = {**loss, "parameters": merge(own, given if isinstance(given, Mapping) else {})}
+        merged["loss"] = {**after, "parameters": merge(own, given if isinstance(given, Mapping) else {})}
+    if before["name"] != after["name"]:
+        for key in ("paper_row", "description"):
+            merged[key] = above.get(key, "")
     return merged
+
+
+def loss_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Name and formulation of the loss in the settings of a recipe."""
+    given = settings.get("loss")
+    given = given if isinstance(given, Mapping) else {}
+    return {key: str(given.get(key, default)) for key, default in (("name", "bce"), ("formulation", "paper"))}
+
+
+def named_for_its_loss(
+    settings: dict[str, Any], recipe: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Settings whose name says so when the command line put another loss into a recipe: tables show names."""
+    before, after = loss_of(recipe), loss_of(settings)
+    if "name" in overrides:
+        return settings
+    name = str(settings["name"])
+    if before["name"] != after["name"]:
+        name += f"-with-{after['name']}"
+    if before["formulation"] != after["formulation"]:
+        name += f"-{after['formulation']}"
+    return {**settings, "name": name}
+
+
+def refuse_one_loss_for_all(suite: str, overrides: Mapping[str, Any]) -> None:
+    """Refuse to give the rows of a suite, which differ in their losses, one loss.
+
+    Raises:
+        UserError: The overrides name a loss.
+    """
+    loss = overrides.get("loss")
+    if isinstance(loss, Mapping) and "name" in loss:
+        raise UserError(f"--loss {loss['name']} would be the loss of every row of the suite {suite}; run one recipe.")
 
 
 def refuse_idle_settings(recipe: Recipe) -> None:

@@ -24,7 +24,7 @@ def decode_gray(source: Path | bytes, size: int, shown: str = "") -> NDArray[np.
     mode), which is several times cheaper than decoding them whole. The aspect is not kept, as in the
     paper's recipe. Images deeper than 8 bits are stretched between two percentiles of their own, so that a hot pixel
     does not take the contrast. TIFF files in which 0 is white (DICOM's MONOCHROME1) are inverted. A DICOM file is read
-    with pydicom, where that is installed, through its own window, and inverted where it is MONOCHROME1.
+    with pydicom, where that is installed, see `dicom_gray`.
 
     Args:
         source: Path, or the encoded bytes.
@@ -65,44 +65,97 @@ def stretched(values: NDArray[np.float32]) -> Image.Image:
     Raises:
         ValueError: Not one value is a number.
     """
+    return Image.fromarray(np.uint8(np.rint(np.nan_to_num(percentile_shares(values), nan=0.0) * 255)))
+
+
+def percentile_shares(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W) values as shares of the way between two of their percentiles, 0 to 1; NaN what is no finite number.
+
+    Raises:
+        ValueError: Not one value is a number.
+    """
     known = np.isfinite(values)
     if not known.any():
         raise ValueError("it holds no number")
     low, high = (float(bound) for bound in np.percentile(values[known], PERCENTILES))
     if high <= low:  # nearly all of it is one value
         low, high = float(values[known].min()), float(values[known].max())
-    grey = np.where(known, (np.clip(values, low, high) - low) * (255.0 / max(high - low, 1e-6)), 0.0)
-    return Image.fromarray(np.uint8(np.rint(grey)))
+    shares = (np.clip(values, low, high) - low) / np.float32(max(high - low, 1e-6))
+    return np.where(known, shares, np.float32(np.nan)).astype(np.float32)
 
 
 def dicom_gray(source: Path | bytes, name: str) -> Image.Image:
-    """The pixels of a DICOM file through its window, white on black.
+    """The pixels of a DICOM file through its first window or look-up table, white on black.
+
+    Black and white are the ends of the window, whatever part of it this image fills. A file without one is stretched
+    between two percentiles; pixels that its padding value fills count for neither.
 
     Raises:
-        UserError: pydicom is not installed, or the file has no readable image.
+        UserError: pydicom is not installed, or the file holds no single grey image that can be read.
     """
     try:
         pydicom: Any = importlib.import_module("pydicom")
-        voi: Any = importlib.import_module("pydicom.pixels")
     except ImportError as error:
         raise UserError(
             f"{name} is a DICOM file; `pip install pydicom` to read it, or give PNG or JPEG files."
         ) from error
     try:
         header = pydicom.dcmread(BytesIO(source) if isinstance(source, bytes) else source)
-        stored = voi.apply_modality_lut(header.pixel_array, header)
-        has_window = "WindowCenter" in header or "VOILUTSequence" in header
-        values = np.asarray(voi.apply_voi_lut(stored, header) if has_window else stored, dtype=np.float32)
+        share = dicom_shares(header, np.asarray(header.pixel_array))
     except Exception as error:  # pydicom and its decoders raise many kinds
         raise UserError(
             f"The image {name} cannot be decoded ({error}); `ltml-benchmark cache` leaves such out."
         ) from error
     if header.get("PhotometricInterpretation") == "MONOCHROME1":
-        values = -values
-    if not has_window:
-        return stretched(values)
-    low, high = float(values.min()), float(values.max())
-    return Image.fromarray(np.uint8(np.rint((values - low) * (255.0 / max(high - low, 1e-6)))))
+        share = 1 - share
+    return Image.fromarray(np.uint8(np.rint(np.nan_to_num(share, nan=0.0) * 255)))
+
+
+def dicom_shares(header: Any, stored: NDArray[Any]) -> NDArray[np.float32]:
+    """(H, W) stored values as shares of the way from the lowest to the highest shown value; NaN is padding.
+
+    Args:
+        header: The file's data set.
+        stored: Its pixels.
+
+    Raises:
+        ValueError: Several frames, or colours.
+    """
+    if stored.ndim != 2:
+        raise ValueError(f"it holds {' x '.join(map(str, stored.shape))} values, a single grey image is expected")
+    pixels: Any = importlib.import_module("pydicom.pixels")
+    values = np.asarray(pixels.apply_modality_lut(stored, header), dtype=np.float64)
+    tables = header.get("VOILUTSequence")
+    if tables:  # a file may carry a window too; viewers take the table
+        shown = np.asarray(pixels.apply_voi(np.rint(values).astype(np.int32), header), dtype=np.float64)
+        return np.asarray(np.clip(shown / (2 ** int(tables[0].LUTDescriptor[2]) - 1), 0, 1), dtype=np.float32)
+    centre, width = (first_number(header.get(key)) for key in ("WindowCenter", "WindowWidth"))
+    if centre is not None and width is not None and width > 0:
+        function = str(header.get("VOILUTFunction") or "LINEAR")
+        return window_shares(values, centre, width, function).astype(np.float32)
+    padding = header.get("PixelPaddingValue")
+    if padding is not None:
+        values[stored == padding] = np.nan
+    return percentile_shares(values.astype(np.float32))
+
+
+def window_shares(values: NDArray[np.float64], centre: float, width: float, function: str) -> NDArray[np.float64]:
+    """Values through a DICOM window, 0 to 1 (PS3.3, C.11.2.1.2 and C.11.2.1.3)."""
+    if function == "SIGMOID":
+        return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -60, 60))))
+    if function == "LINEAR" and width > 1:
+        centre, width = centre - 0.5, width - 1
+    return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1))
+
+
+def first_number(value: Any) -> float | None:
+    """The first of one or several numbers of a DICOM element; None where it is absent or empty."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, (int, float)):
+        return float(value)
+    several = list(value)
+    return float(several[0]) if several else None
 
 
 def _resized(grey: Image.Image, size: int) -> NDArray[np.uint8]:

@@ -3,13 +3,19 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ltml_benchmark.config import Recipe, Suite, dump_yaml, load_recipe
-from ltml_benchmark.data import GROUPS, Folder, open_folder
+from ltml_benchmark.data import GROUPS, Folder, Split
 from ltml_benchmark.errors import UserError
 
+if TYPE_CHECKING:
+    from ltml_benchmark.prepare import Sources
+
 logger = logging.getLogger(__name__)
+
+SAID_OF_FOLDERS = {"new": "", "finished": "; finished already", "goes on": "; goes on from its state.pt"}
+"""What a dry run says of a run folder."""
 
 
 def planned_runs(name: str, overrides: Mapping[str, Any], out: Path, seeds: int) -> list[tuple[Path, Recipe]]:
@@ -64,8 +70,7 @@ def run_recipe(
     from ltml_benchmark.train import train_prepared
 
     plan = planned_runs(name, overrides, out, seeds)
-    if len(plan) > 1 and resume not in (None, "auto"):
-        raise UserError(f"--resume {resume} is the state of one run, but this command makes {len(plan)}; use auto.")
+    check_resume(resume, len(plan))
     sources = Sources(data, images)
     prepared = [(folder, prepare(recipe, sources, device, devices)) for folder, recipe in plan]
     seen: set[str] = set()
@@ -80,6 +85,16 @@ def run_recipe(
     return [folder for folder, _ in plan]
 
 
+def check_resume(resume: str | None, runs: int) -> None:
+    """Refuse the state of one run for several of them.
+
+    Raises:
+        UserError: `resume` is a path, but there are several runs.
+    """
+    if runs > 1 and resume not in (None, "auto"):
+        raise UserError(f"--resume {resume} is the state of one run, but this command makes {runs}; use auto.")
+
+
 def is_first_process() -> bool:
     """Whether this process is the one that prints, among those of a distributed run."""
     from torch import distributed
@@ -87,62 +102,96 @@ def is_first_process() -> bool:
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
-def describe(name: str, overrides: Mapping[str, Any], data: Path, images: Path | None, seeds: int = 1) -> str:
+def describe(
+    name: str,
+    overrides: Mapping[str, Any],
+    data: Path,
+    images: Path | None,
+    seeds: int = 1,
+    device: str = "auto",
+    devices: int = 1,
+    out: Path | None = None,
+    resume: str | None = None,
+) -> str:
     """What a command line would do: resolved recipes, data and steps.
 
-    Losses, and models without their weights, are tried as the run itself would try them; where torch is not installed
-    the text says that they were not.
+    All that a run checks before its first step is checked: data, images, device, loggers, losses, models (without
+    downloading weights) and the run folders. Where torch is not installed the text says what was not tried.
+
+    Args:
+        name: Recipe or suite.
+        overrides: Settings of the command line.
+        data: Folder that `ltml-build-labels` made.
+        images: Image root or cache.
+        seeds: Runs with consecutive seeds.
+        device: As in `run_recipe`.
+        devices: Processes.
+        out: Run folder; None checks none.
+        resume: As in `run_recipe`.
 
     Raises:
         UserError: Something would stop one of the runs.
     """
-    folder = open_folder(data)
-    parts = [data_summary(folder, images)]
+    from ltml_benchmark.prepare import Sources
+
     plan = planned_runs(name, overrides, Path("RUN"), seeds)
-    parts.append(tried([recipe for _, recipe in plan], folder))
-    for path, recipe in plan:
-        batches = epoch_images(recipe, folder) // recipe.batch_size
-        if recipe.steps_per_epoch:
-            batches = min(batches, recipe.steps_per_epoch)
-        if batches == 0:
-            raise UserError(f"An epoch of {path} has no batch of {recipe.batch_size} images; lower --batch-size.")
-        total = batches * recipe.epochs
-        total = min(total, recipe.max_steps) if recipe.max_steps else total
+    check_resume(resume, len(plan))
+    sources = Sources(data, images)
+    steps, note = tried(plan, sources, device, devices, out, resume)
+    parts = [data_summary(sources.folder, images), note]
+    for (path, recipe), (batches, total, said) in zip(plan, steps, strict=True):
         parts.append(
-            f"# {path}: {batches} batches an epoch, {total} in all, {total * recipe.batch_size} images shown\n"
+            f"# {path}: {batches} batches an epoch, {total} in all, {total * recipe.batch_size} images shown{said}\n"
             + dump_yaml(recipe.model_dump(mode="json"))
         )
     return "\n".join(parts)
 
 
-def tried(recipes: list[Recipe], folder: Folder) -> str:
-    """Try loss and model of every recipe; a comment line that says what was tried.
+def tried(
+    plan: list[tuple[Path, Recipe]], sources: "Sources", device: str, devices: int, out: Path | None, resume: str | None
+) -> tuple[list[tuple[int, int, str]], str]:
+    """Try every run of a plan as the run itself would.
+
+    Returns:
+        For every run its batches in an epoch, those in all, and how it stands to the folder; a line that says what was
+        tried.
 
     Raises:
         UserError: One of them cannot work.
     """
     try:
-        from ltml_benchmark.models import resolved
-        from ltml_benchmark.preflight import check_loss, check_model
+        from ltml_benchmark.checkpoint import standing
+        from ltml_benchmark.engine import world_size
+        from ltml_benchmark.preflight import check
+        from ltml_benchmark.prepare import prepare
     except ImportError as error:
-        return f"# losses and models were not tried: {error.name} is not installed"
-    seen = set()
-    for recipe in recipes:
-        counts, n_images = folder.class_counts(recipe.data.class_counts)
-        check_loss(recipe, counts, n_images)
-        model = resolved(recipe.model)
-        if model.weights == "default" and model.name != "tiny_cnn":  # nothing is downloaded for a dry run
-            model = model.model_copy(update={"weights": "none"})
-        key = (model.model_dump_json(), recipe.transforms.image_size)
-        if key not in seen:
-            check_model(model, folder.labels, recipe.transforms.image_size, min(2, recipe.batch_size))
-            seen.add(key)
-    return "# loss and model of every run were tried on empty images"
+        return [without_torch(recipe, sources) for _, recipe in plan], (
+            f"# losses and models were not tried: {error.name} is not installed"
+        )
+    seen: set[str] = set()
+    found = []
+    for path, recipe in plan:
+        run = prepare(recipe, sources, device, devices)
+        check(run, seen, world_size(devices), downloads=False)
+        said = "" if out is None else SAID_OF_FOLDERS[standing(run, out / path.relative_to("RUN"), resume)]
+        found.append((run.steps_per_epoch, run.total_steps, said))
+    return found, "# loss and model of every run were tried on empty images"
 
 
-def epoch_images(recipe: Recipe, folder: Folder) -> int:
-    """Images in one epoch of the recipe's sampler."""
-    split = folder.splits["train"]
+def without_torch(recipe: Recipe, sources: "Sources") -> tuple[int, int, str]:
+    """Steps of a run whose images are there.
+
+    Raises:
+        UserError: Images are missing, or an epoch has no batch.
+    """
+    from ltml_benchmark.prepare import steps_of
+
+    _, opened = sources.open(recipe)
+    return (*steps_of(recipe, epoch_images(recipe, opened["train"][1])), "")
+
+
+def epoch_images(recipe: Recipe, split: Split) -> int:
+    """Images in one epoch of the recipe's sampler over the training split."""
     if recipe.sampler.name == "uniform":
         return len(split)
     counts = split.target.sum(axis=0)

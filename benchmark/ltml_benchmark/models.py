@@ -196,7 +196,7 @@ def build_model(config: ModelConfig, labels: tuple[str, ...]) -> nn.Module:
         if RESNETS.match(config.name):
             model = NeckedResNet(net, n_classes, config)
         else:
-            model = _new_head(_without_side_heads(net), n_classes)
+            model = _new_head(_without_side_heads(net), n_classes, config.name)
     if config.weights not in {"default", "none"}:
         load_weights(model, Path(config.weights), labels)
     return model
@@ -221,9 +221,12 @@ def _without_side_heads(net: nn.Module) -> nn.Module:
     return net
 
 
-def _new_head(net: nn.Module, n_classes: int) -> nn.Module:
+def _new_head(net: nn.Module, n_classes: int, shown: str) -> nn.Module:
     """Put a fresh head in place of the last linear layer of a torchvision model."""
-    name, last = [(name, module) for name, module in net.named_modules() if isinstance(module, nn.Linear)][-1]
+    linear = [(name, module) for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise UserError(f"{shown} has no linear head that could be replaced; choose another --model.")
+    name, last = linear[-1]
     parent = net.get_submodule(name.rpartition(".")[0])
     setattr(parent, name.rpartition(".")[2], head_layer(last.in_features, n_classes))
     return net

@@ -35,7 +35,7 @@ def interval(values: Sequence[float | None]) -> tuple[float, float, float]:
     """Mean and bounds of the 95 % t interval over seeds of shares in [0, 1].
 
     The interval is Student's on the scale arcsin(sqrt(x)), on which shares vary alike everywhere, so that it never
-    leaves [0, 1]. The bounds are NaN for a single seed.
+    leaves [0, 1]. The bounds are NaN for a single seed, and where all seeds agree, which does not tell how others vary.
     """
     from scipy.stats import t
 
@@ -43,7 +43,7 @@ def interval(values: Sequence[float | None]) -> tuple[float, float, float]:
     if len(numbers) == 0:
         return float("nan"), float("nan"), float("nan")
     mean = float(numbers.mean())
-    if len(numbers) == 1:
+    if len(numbers) == 1 or np.ptp(numbers) == 0:
         return mean, float("nan"), float("nan")
     turned = np.arcsin(np.sqrt(np.clip(numbers, 0.0, 1.0)))
     half = t.ppf((1 + LEVEL) / 2, len(numbers) - 1) * turned.std(ddof=1) / np.sqrt(len(numbers))
@@ -92,16 +92,18 @@ def differences(study: Mapping[str, Any], metric: str, group: str, rate: float, 
 
 
 def tested(values: Sequence[float | None]) -> tuple[float, float, float]:
-    """Mean, half-width of the t interval and p-value of no difference; NaN where there are fewer than two seeds."""
+    """Mean, half-width of the t interval and p-value of no difference.
+
+    The last two are NaN where there are fewer than two seeds or all agree: nothing tells how others vary.
+    """
     from scipy.stats import t
 
     numbers = _numbers(values)
-    if len(numbers) < 2:
+    if len(numbers) < 2 or np.ptp(numbers) == 0:
         return float(numbers.mean()) if len(numbers) else float("nan"), float("nan"), float("nan")
     error = float(numbers.std(ddof=1)) / np.sqrt(len(numbers))
     mean, free = float(numbers.mean()), len(numbers) - 1
-    p = float(2 * t.sf(abs(mean) / error, free)) if error > 0 else float(mean == 0)
-    return mean, float(t.ppf((1 + LEVEL) / 2, free)) * error, p
+    return mean, float(t.ppf((1 + LEVEL) / 2, free)) * error, float(2 * t.sf(abs(mean) / error, free))
 
 
 def _numbers(values: Sequence[float | None]) -> NDArray[np.float64]:

@@ -20,13 +20,14 @@ from ltml_benchmark.prepare import Prepared
 logger = logging.getLogger(__name__)
 
 
-def check(run: Prepared, seen: set[str], world: int = 1) -> None:
+def check(run: Prepared, seen: set[str], world: int = 1, *, downloads: bool = True) -> None:
     """Try everything of one run that costs no training.
 
     Args:
         run: The run.
         seen: Models that were tried already; this one is added.
         world: Processes.
+        downloads: Whether default weights may be fetched; without, the model is tried with random ones.
 
     Raises:
         UserError: What would have stopped the run.
@@ -39,9 +40,12 @@ def check(run: Prepared, seen: set[str], world: int = 1) -> None:
     check_loggers(recipe.loggers)
     counts, n_images = run.folder.class_counts(recipe.data.class_counts)
     check_loss(recipe, counts, n_images)
-    key = json.dumps([recipe.model.model_dump(), recipe.transforms.image_size, min(2, recipe.batch_size // world)])
+    model, batch = recipe.model, min(2, recipe.batch_size // world)
+    if not downloads and model.weights == "default" and model.name != "tiny_cnn":
+        model = model.model_copy(update={"weights": "none"})
+    key = json.dumps([model.model_dump(), recipe.transforms.image_size, batch])
     if key not in seen:
-        check_model(recipe.model, run.folder.labels, recipe.transforms.image_size, min(2, recipe.batch_size // world))
+        check_model(model, run.folder.labels, recipe.transforms.image_size, batch)
         seen.add(key)
 
 

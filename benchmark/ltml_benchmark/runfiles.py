@@ -17,6 +17,8 @@ from ltml_benchmark.errors import UserError
 
 PRIOR_KEY = b"ltml_benchmark.prior_thresholds"
 """Key of the schema of a predictions file: class name to the threshold of the prior correction, as JSON."""
+LEFT_OUT_KEY = b"ltml_benchmark.left_out"
+"""Key of the schema of a predictions file: split name to the ids of images that the run left out, as JSON."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -70,6 +72,7 @@ def write_predictions(
     labels: Sequence[str],
     parts: Sequence[tuple[str, pa.ChunkedArray, NDArray[np.float32]]],
     prior: NDArray[np.float64],
+    left_out: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write `image_id`, `split` and one float32 score column per class.
 
@@ -78,6 +81,7 @@ def write_predictions(
         labels: Class names.
         parts: Split name, its image ids and its (N, C) scores in [0, 1].
         prior: (C,) thresholds of the prior correction, kept in the schema for whoever scores the file.
+        left_out: Split name to images without pixels (`--data.missing-images drop`), kept in the schema too.
     """
     tables = []
     for split, image_id, scores in parts:
@@ -86,8 +90,10 @@ def write_predictions(
         tables.append(pa.table(columns))
     partial = path.with_name(path.name + ".part")
     table = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
-    about = json.dumps(dict(zip(labels, prior.tolist(), strict=True)))
-    pq.write_table(table.replace_schema_metadata({PRIOR_KEY: about}), partial, compression="zstd")
+    about = {PRIOR_KEY: json.dumps(dict(zip(labels, prior.tolist(), strict=True)))}
+    if left_out:
+        about[LEFT_OUT_KEY] = json.dumps({split: list(ids) for split, ids in left_out.items()})
+    pq.write_table(table.replace_schema_metadata(about), partial, compression="zstd")
     partial.replace(path)
 
 

@@ -13,11 +13,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ltml_benchmark.data import Folder, only_verified, open_folder
+from ltml_benchmark.data import Folder, Split, only_verified, open_folder
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.metrics import Difference, best_thresholds, compare_seeds
 from ltml_benchmark.report.runs import RunResult
-from ltml_benchmark.runfiles import PRIOR_KEY, code_version, write_json
+from ltml_benchmark.runfiles import LEFT_OUT_KEY, PRIOR_KEY, code_version, write_json
 from ltml_benchmark.runrecord import RUN_FORMAT, data_facts, now
 from ltml_benchmark.scoring import THRESHOLD, Scores, counted, metrics_content, prior_thresholds
 
@@ -97,6 +97,22 @@ def prior_of(table: pa.Table, folder: Folder) -> NDArray[np.float64]:
     return prior_thresholds(counts / np.maximum(n_images, 1))
 
 
+def with_pixels(split: Split, *tables: pa.Table) -> tuple[Split, int]:
+    """The rows that every run of ours behind these predictions had an image for, and how many others there are.
+
+    Runs with `--data.missing-images drop` name the images that they left out in their predictions.
+    """
+    gone: set[str] = set()
+    for table in tables:
+        kept = (table.schema.metadata or {}).get(LEFT_OUT_KEY)
+        gone.update(json.loads(kept).get(split.name, []) if kept is not None else [])
+    if not gone:
+        return split, 0
+    lost = pc.is_in(split.image_id, value_set=pa.array(sorted(gone), pa.string()))
+    rows = np.flatnonzero(~np.asarray(lost.to_numpy(zero_copy_only=False), dtype=bool))
+    return split.take(rows), len(split) - len(rows)
+
+
 def score(
     predictions: Path,
     data: Path,
@@ -108,7 +124,7 @@ def score(
     """Score anybody's predictions on a split.
 
     Where the file also covers the whole validation split, thresholds that were best there (on all its known labels) are
-    applied beside 0.5.
+    applied beside 0.5. Images that a run of ours left out, because they were not there, are left out and counted.
 
     Args:
         predictions: File or run folder.
@@ -131,6 +147,7 @@ def score(
     chosen = only_verified(folder.splits[split]) if verified_only else folder.splits[split]
     if verified_only:
         chosen = chosen.take(chosen.rows_with_labels())
+    chosen, left_out = with_pixels(chosen, table)
     scores, absent = scores_for(table, chosen.image_id, folder.labels)
     if absent:
         raise UserError(
@@ -138,11 +155,11 @@ def score(
         )
     thresholds = {"prior": prior_of(table, folder)}
     if split != "validation":
-        validation = folder.splits["validation"]
+        validation, _ = with_pixels(folder.splits["validation"], table)
         validation_scores, lacking = scores_for(table, validation.image_id, folder.labels)
         if not lacking:
             thresholds["validation"] = best_thresholds(validation_scores, validation.labels)
-    return metrics_content(scores, chosen, folder, thresholds, replicates, decide=decide)
+    return metrics_content(scores, chosen, folder, thresholds, replicates, decide=decide, left_out=left_out)
 
 
 def write_scored(out: Path, metrics: dict[str, Any], predictions: Path, data: Path, name: str) -> None:
@@ -179,6 +196,8 @@ class Comparison:
     patients: int
     only_verified: bool = False
     decide: str = "raw"
+    images_left_out: int = 0
+    """Test images that one of the runs had no pixels for."""
 
 
 def seeds_of(found: Sequence[RunResult], path: Path) -> dict[int, RunResult]:
@@ -248,11 +267,13 @@ def compare_runs(
     if verified_only:
         split = only_verified(split)
         split = split.take(split.rows_with_labels())
+    tables = {run.path: read_predictions(run.path, folder.labels) for pair in pairs for run in pair}
+    split, left_out = with_pixels(split, *tables.values())
     scores: tuple[list[Scores], list[Scores]] = ([], [])
     cuts: tuple[list[float | NDArray[np.float64]], list[float | NDArray[np.float64]]] = ([], [])
     for pair in pairs:
         for side, run in enumerate(pair):
-            table = read_predictions(run.path, folder.labels)
+            table = tables[run.path]
             values, absent = scores_for(table, split.image_id, folder.labels)
             if absent:
                 raise UserError(f"{absent} of {len(split)} test images of {where} have no prediction in {run.path}.")
@@ -265,8 +286,9 @@ def compare_runs(
     about = counted(split)
     a, b = pairs[0]
     return Comparison(
-        (a.name, b.name), folder.labels, difference, about["images"], about["patients"], split.only_verified, decide
-    )
+        (a.name, b.name), folder.labels, difference, about["images"], about["patients"], split.only_verified, decide,
+        left_out,
+    )  # fmt: skip
 
 
 def threshold_of(table: pa.Table, folder: Folder, decide: str, path: Path) -> float | NDArray[np.float64]:
@@ -279,7 +301,7 @@ def threshold_of(table: pa.Table, folder: Folder, decide: str, path: Path) -> fl
         return THRESHOLD
     if decide == "prior":
         return prior_of(table, folder)
-    validation = folder.splits["validation"]
+    validation, _ = with_pixels(folder.splits["validation"], table)
     scores, lacking = scores_for(table, validation.image_id, folder.labels)
     if lacking:
         raise UserError(f"{path} has no predictions of the validation split, so no thresholds from it.")

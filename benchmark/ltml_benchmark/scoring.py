@@ -62,6 +62,7 @@ def metrics_content(
     replicates: int = 1000,
     seed: int = 0,
     decide: str = "raw",
+    left_out: int = 0,
 ) -> dict[str, Any]:
     """Everything that tables and the report need to know about one set of predictions.
 
@@ -73,6 +74,7 @@ def metrics_content(
         replicates: Bootstrap replicates over patients; 0 leaves intervals out.
         seed: Seed of the bootstrap.
         decide: Rule behind `classes`, `groups` and `intervals`; the others stand under `decisions`.
+        left_out: Images of the split that are not there and were not scored.
 
     Returns:
         Content of `metrics.json`; undefined values are NaN or None. `images` of a class is the number
@@ -92,6 +94,7 @@ def metrics_content(
         "format": METRICS_FORMAT,
         "split": split.name,
         **counted(split),
+        "images_left_out": left_out,
         "data": folder.manifest_sha256,
         "labels": names,
         "decide": decide,

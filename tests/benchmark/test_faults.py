@@ -106,6 +106,11 @@ def test_comparisons_correct_for_classes_and_take_seeds() -> None:
     rare = compare(*(two_normals(3, seed=s)[0] for s in (1, 2)), two_normals(3)[1], n=50)
     assert np.isnan(rare.by_class("auc")).all()
     assert not np.isnan(rare.by_class("bacc")).any()
+    labels[:, 0] = 0
+    labels[0, 0] = 1  # a class of one patient widens the interval of its group, it does not take it away
+    low, high = compare(scores, better, labels, n=50).of_group("auc", "total")
+    assert -1 <= low < 0 < high <= 1
+    assert high - low > 1.5 / labels.shape[1]
 
 
 def test_another_loss_starts_from_its_own_parameters(tmp_path: Path) -> None:
@@ -125,6 +130,7 @@ def test_another_loss_starts_from_its_own_parameters(tmp_path: Path) -> None:
         ({"loss": {"name": "bce-lla", "parameters": {"delta": -0.1}}, "epochs": 2}, "between 0 and 1"),
         ({"loss": {"name": "anr-lla", "formulation": "released"}, "epochs": 12}, "epoch 11"),
         ({"model": {"name": "vit_b_16", "weights": "none"}, "transforms": {"image_size": 64}}, "vit_b_16 cannot train"),
+        ({"model": {"name": "squeezenet1_0", "weights": "none"}}, "has no linear head"),
         ({"model": {"name": "tiny_cnn", "weights": "none", "frozen_stages": 1}}, "acts on torchvision's ResNets"),
     ],
 )
@@ -274,6 +280,27 @@ def test_the_prior_is_where_the_loss_puts_it() -> None:
         empty, full = torch.zeros(201, 3), torch.eye(3)[1].expand(201, 3)
         risk = 0.1 * loss.elementwise(rows, full)[:, 1] + 0.9 * loss.elementwise(rows, empty)[:, 1]
         assert abs(int(risk.argmin()) - 100) <= 1, name
+
+
+def test_the_prior_of_nvum_is_where_its_memory_puts_it() -> None:
+    """Ignoring the memory, which lifts rare classes, put every image above the threshold."""
+    loss = make_loss("nvum", [500, 100, 20], 1000, n_samples=4)
+    share = torch.tensor([0.5, 0.1, 0.02], dtype=torch.float64)
+    torch.testing.assert_close(logit_of_share(loss, share), torch.logit(share))  # an empty memory pulls nowhere
+    rows = torch.tensor([0, 0, 1])
+    loss.memory += torch.tensor([[0.0, 1.5, 3.0], [3.0, 1.5, 3.0], [9.0, 9.0, 9.0], [9.0, 9.0, 9.0]])
+    found = logit_of_share(loss, share, rows)
+    memory = loss.memory[rows].mean(dim=0)
+    for place in range(3):
+        grid = found[place] + torch.linspace(-1, 1, 201, dtype=torch.float64)
+        entries = torch.zeros(201, 3, dtype=torch.float64)
+        entries[:, place] = grid
+        recalled = memory.expand(201, 3)
+        full, empty = torch.eye(3)[place].expand(201, 3), torch.zeros(201, 3)
+        risk = share[place] * loss.elementwise(entries, full, recalled)[:, place]
+        risk = risk + (1 - share[place]) * loss.elementwise(entries, empty, recalled)[:, place]
+        assert abs(int(risk.argmin()) - 100) <= 1
+    assert (found[1:] > torch.logit(share)[1:] + 0.1).all()
 
 
 @pytest.mark.parametrize("decide", ["prior", "validation"])

@@ -68,6 +68,8 @@ def test_ours_follow_the_papers_row_of_the_same_method(runs) -> None:
     rows = [(row.name, row.origin) for row in rows_like(runs, "table2")]
     assert rows[:2] == [("BCE", "paper"), ("bce", "ours")]
     assert rows[-3:] == [("ANR-LLA", "paper"), ("anr-lla", "ours"), ("ANR-LLM", "paper")]
+    assert "Not in this table, because the paper has no such row in it: bce." in table_of_runs(runs, "table1")
+    assert "Not in this table" not in table_of_runs(runs, "table2")
     with pytest.raises(UserError, match="no table `table3`"):
         rows_like(runs, "table3")
 
@@ -126,15 +128,18 @@ def test_the_page_needs_nothing_else(runs, tmp_path: Path, capsys) -> None:
     assert page.links == []
     assert "@import" not in text
     assert not re.search(r"(?:src|href)=\"(?!#)", text)
-    assert text.count("<svg") == 2 + 1 + 1 + 1  # classes of two methods, one increment, curves, gradients
+    assert text.count("<svg") == 2 + 1 + 1  # classes of two methods, one increment, gradients; nothing was logged
     assert "64.84" in text
 
 
 def test_increments_are_differences_in_points(runs) -> None:
-    svg = figures.increments(runs[0], runs[0])
+    one, other = ("anr-lla", runs[:1]), ("bce", runs[1:])
+    svg = figures.increments(one, other)
     ElementTree.fromstring(svg)
     assert "Edema" in svg
-    assert figures.increments(runs[0], runs[1]) == figures.increments(runs[0], runs[1])
+    assert "anr-lla minus bce<" in svg
+    assert figures.increments(one, other) == svg
+    assert "mean of 2 pairs of seeds" in figures.increments(other, other)
 
 
 def test_classes_are_ordered_by_their_positives(runs) -> None:

@@ -18,7 +18,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 MODULES = {"ltml-build-labels": "ltml_dataset.cli", "ltml-benchmark": "ltml_benchmark.cli"}
 
 SMALLER = {
-    "ltml-benchmark run baseline": ["--model", "tiny_cnn", "--weights", "none", "--max-steps", "2", "--device", "cpu"],
+    "ltml-benchmark run anr-lla": ["--model", "tiny_cnn", "--weights", "none", "--max-steps", "2", "--device", "cpu"],
     "ltml-build-labels review": ["--summary"],
     "ltml-benchmark demo": ["--help"],
 }

@@ -1,5 +1,8 @@
 """Whether a loss and a decision at logit 0 fit together, and where a loss puts a prior."""
 
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 
@@ -9,15 +12,25 @@ _FARTHEST = 60.0
 _HALVINGS = 70
 
 
-def logit_of_share(loss: nn.Module, share: Tensor) -> Tensor:
+@runtime_checkable
+class Pulling(Protocol):
+    """A loss with a term that depends on the image and not on its label."""
+
+    def pull(self, rows: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+        """Slope of that term for a typical image: a function of (C,) logits to (C,) slopes."""
+
+
+def logit_of_share(loss: nn.Module, share: Tensor, rows: Tensor | None = None) -> Tensor:
     """The logit that a loss teaches for images of which a share are positive.
 
     It is where π·ℓ₊'(p) + (1 − π)·ℓ₋'(p) = 0: logit π for BCE; focal factors, scales on negatives and shifts move it,
-    since their scores are no probabilities. Of large-loss reconsideration and of a memory only the loss inside counts.
+    since their scores are no probabilities. Of large-loss reconsideration only the loss inside counts. A memory that
+    pulls every image somewhere else counts as its mean over images.
 
     Args:
         loss: A loss of `make_loss`.
         share: (C,) π, float64, between 0 and 1.
+        rows: Rows of the memory to average over; None takes all.
 
     Returns:
         (C,) float64; logit π for a loss without closed form.
@@ -27,6 +40,7 @@ def logit_of_share(loss: nn.Module, share: Tensor) -> Tensor:
         return torch.logit(share)
     count = len(share)
     alone, nobody = torch.eye(count, dtype=torch.bool), torch.zeros(1, count, dtype=torch.bool)
+    pull = inner.pull(rows) if isinstance(inner, Pulling) else None
     low, high = torch.full_like(share, -_FARTHEST), torch.full_like(share, _FARTHEST)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
@@ -34,7 +48,8 @@ def logit_of_share(loss: nn.Module, share: Tensor) -> Tensor:
         of_negatives = inner.closed_form(middle[None], nobody, slopes=True)[1]
         if of_positives is None or of_negatives is None:
             return torch.logit(share)
-        rising = share * of_positives.diagonal() + (1 - share) * of_negatives[0] > 0
+        slope = share * of_positives.diagonal() + (1 - share) * of_negatives[0]
+        rising = (slope if pull is None else slope + pull(middle)) > 0
         high, low = torch.where(rising, middle, high), torch.where(rising, low, middle)
     return (low + high) / 2
 

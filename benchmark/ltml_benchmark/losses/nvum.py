@@ -149,6 +149,25 @@ class NonVolatileUnbiasedMemory(ElementwiseLoss):
             partners = torch.where(among[order], partners, rows)
         return mixing.share * rows + (1.0 - mixing.share) * partners
 
+    @torch.no_grad()
+    def pull(self, rows: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+        """Slope of the memory term where q is the mean of the memory over these rows, or over all.
+
+        Args:
+            rows: (n,) row numbers; repeated ones count as often.
+
+        Returns:
+            A function of (C,) logits to (C,) slopes −ρ·σ(q·σ(p))·q·σ(p)·(1 − σ(p)).
+        """
+        memory = self.memory if rows is None else self.memory[rows.to(self.memory.device)]
+        q = memory.double().mean(dim=0).cpu()
+
+        def slope(logits: Tensor) -> Tensor:
+            confidence = torch.sigmoid(logits)
+            return -self.weight * torch.sigmoid(q * confidence) * q * confidence * (1.0 - confidence)
+
+        return slope
+
     def elementwise(self, logits: Tensor, labels: Tensor, recalled: Tensor | None = None) -> Tensor:
         """Loss of every entry.
 

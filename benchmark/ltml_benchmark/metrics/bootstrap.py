@@ -121,6 +121,7 @@ class Difference:
             )
             half = spread * stats.t.ppf((1 + self.level) / 2, patients[place] - 1)
             bounds[place] = point[place] - half, point[place] + half
+        bounds[np.isnan(bounds[:, 0])] = -1.0, 1.0  # one patient says nothing: whatever a difference can be
         low, high = joined(point, bounds, correlations(self.replicates[metric][:, members]))
         mean = self.of_group_point(metric, group)
         reach = (

@@ -22,6 +22,8 @@ def metrics_table(content: Mapping[str, Any]) -> Table:
         title += f", {VERIFIED}"
     elif content["labels_left_out"]:
         title += f", {content['labels_left_out']:,} labels left out"
+    if content["images_left_out"]:
+        title += f", {content['images_left_out']:,} images that are not there left out"
     others = [rule for rule in content["decisions"] if rule != content["decide"]]
     caption = "* fewer than 10 patients have the class: its numbers say little." if _any_few(content) else None
     table = Table(
@@ -57,6 +59,8 @@ def comparison_table(comparison: Comparison) -> Table:
         title += f", BACC at {SAID[comparison.decide]}"
     if comparison.only_verified:
         title += f", {VERIFIED}"
+    if comparison.images_left_out:
+        title += f", {comparison.images_left_out:,} images that a run lacked left out"
     notes = ["p of a class: alone, then corrected for all classes (Holm)."]
     if difference.few.any():
         notes.append(

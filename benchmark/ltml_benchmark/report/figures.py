@@ -9,12 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ltml_benchmark.noise import tested
 from ltml_benchmark.report.runs import RunResult
 from ltml_benchmark.runfiles import read_json, write_text
 
 Floats = NDArray[np.float64]
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#a23b72", "#6b7280", "#2f4858", "#9aa33a")
 """Okabe and Ito's colours first."""
+IN_THE_DARK = {
+    "#0072b2": "#4da6dd", "#d55e00": "#f5894a", "#009e73": "#2fc79a", "#cc79a7": "#dd9cc0", "#e69f00": "#f0b429",
+    "#56b4e9": "#9bd6ff", "#a23b72": "#e06aa6", "#6b7280": "#a9b1bd", "#2f4858": "#b7a1ff", "#9aa33a": "#c3cc5e",
+    "#1d2530": "#e4e8ee", "#e3e6ea": "#39424e", "#888d94": "#8d96a1",
+}  # fmt: skip
+"""What stands for each colour of the figures on a dark page."""
+INK, GRID, GUIDE = "#1d2530", "#e3e6ea", "#888d94"
+CHANCE = 50.0
+"""BACC and AUC of a coin, in percent: where bars begin."""
 GROUP_COLOURS = {"head": "#0072b2", "medium": "#e69f00", "tail": "#a23b72"}
 """As in the figures of the data set; told apart by colour-blind eyes too."""
 
@@ -34,11 +44,11 @@ def new_figure(width: float, height: float, right: float = 0.15, bottom: float =
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), facecolor="none")
     FigureCanvasSVG(figure)
     axes = figure.subplots(**grid)
     figure.subplots_adjust(
-        left=0.65 / width,
+        left=0.85 / width,
         right=1 - right / width,
         bottom=bottom / height,
         top=1 - 0.35 / height,
@@ -46,15 +56,44 @@ def new_figure(width: float, height: float, right: float = 0.15, bottom: float =
         hspace=0.12,
     )
     for each in np.atleast_1d(axes).reshape(-1):
+        each.set_facecolor("none")
         each.spines[["top", "right"]].set_visible(False)
-        each.grid(axis="y", color="#e3e6ea", linewidth=0.6)
+        each.spines[["left", "bottom"]].set_color(INK)
+        each.tick_params(colors=INK)
+        for text in (each.title, each.xaxis.label, each.yaxis.label):
+            text.set_color(INK)
+        each.grid(axis="y", color=GRID, linewidth=0.6)
         each.set_axisbelow(True)
     return figure, axes
 
 
 def label_room(names: Sequence[str]) -> float:
     """Inches that these names need below an axis when they are turned by 60 degrees."""
-    return 0.3 + 0.068 * max(map(len, names), default=0)
+    return 0.25 + 0.058 * max(map(len, names), default=0)
+
+
+def themed(svg: str) -> str:
+    """A figure for the page, where each colour is a variable that a dark page sets to another one."""
+    for place, colour in enumerate(IN_THE_DARK):
+        svg = svg.replace(colour, f"var(--f{place})")
+    return svg
+
+
+def themes() -> tuple[dict[str, str], dict[str, str]]:
+    """The variables of `themed` on a light and on a dark page."""
+    light = {f"--f{place}": colour for place, colour in enumerate(IN_THE_DARK)}
+    return light, dict(zip(light, IN_THE_DARK.values(), strict=True))
+
+
+def styled(place: int) -> dict[str, str]:
+    """Colour, line and marker of the method at this place: lines tell apart those that share a colour."""
+    turn = place // len(COLOURS) % 3
+    return {"color": COLOURS[place % len(COLOURS)], "linestyle": ("-", "--", ":")[turn], "marker": "osD"[turn]}
+
+
+def legend(where: Any, *given: Any, **more: Any) -> None:
+    """A legend that can be read on light and dark pages."""
+    where.legend(*given, fontsize=9, frameon=False, labelcolor=INK, handlelength=2.6, **more)
 
 
 def as_svg(figure: Any) -> str:
@@ -80,59 +119,81 @@ def curves(runs: Mapping[str, Path]) -> str:
         10, 2.8 + 0.12 * max(0, len(runs) - 8), right=1.8 if len(runs) > 1 else 0.15, ncols=3
     )
     for place, (name, path) in enumerate(runs.items()):
-        colour = COLOURS[place % len(COLOURS)]
+        style = styled(place)
         lines = events(path)
         steps = [entry for entry in lines if entry["event"] == "step"]
         epochs = [entry for entry in lines if entry["event"] == "epoch"]
-        left.plot([e["step"] for e in steps], [e["loss"] for e in steps], color=colour, linewidth=1, label=name)
+        left.plot(
+            [e["step"] for e in steps], [e["loss"] for e in steps], linewidth=1.2, **{**style, "marker": ""}
+        )  # fmt: skip
         for axes, metric in ((middle, "bacc_total"), (right, "auc_total")):
             values = [np.nan if e[metric] is None else 100 * e[metric] for e in epochs]
-            axes.plot(
-                [e["epoch"] + 1 for e in epochs], values, "o-", color=colour, markersize=3, linewidth=1, label=name
-            )
+            axes.plot([e["epoch"] + 1 for e in epochs], values, markersize=3, linewidth=1.2, label=name, **style)
     left.set(title="training loss", xlabel="batch")
     middle.set(title="validation BACC, %", xlabel="epoch")
     right.set(title="validation AUC, %", xlabel="epoch")
     if len(runs) > 1:
-        figure.legend(*middle.get_legend_handles_labels(), loc="center right", fontsize=9, frameon=False)
+        legend(figure, *middle.get_legend_handles_labels(), loc="center right")
     return as_svg(figure)
 
 
 def classes(run: RunResult) -> str:
-    """BACC and AUC of every class with their intervals, most frequent class first."""
+    """BACC and AUC of every class with their intervals, most frequent class first; bars rise from chance."""
     names = by_count(run)
-    figure, both = new_figure(max(6.0, 0.32 * len(names)), 5.2, bottom=label_room(names), nrows=2, sharex=True)
+    figure, both = class_axes(names)
     of_class = class_groups(run)
     for axes, metric in zip(both, ("bacc", "auc"), strict=True):
         values = 100 * np.array(class_values(run, metric, names))
-        axes.bar(
-            range(len(names)),
-            values,
-            color=[GROUP_COLOURS.get(of_class.get(n, ""), "#6b7280") for n in names],
-            width=0.7,
-        )
+        colours = [GROUP_COLOURS.get(of_class.get(n, ""), "#6b7280") for n in names]
+        axes.bar(range(len(names)), values - CHANCE, bottom=CHANCE, color=colours, width=0.7)
         bounds = run.metrics.get("intervals", {}).get("classes")
+        lowest = values
         if bounds:
             limits = np.array([[np.nan if v is None else 100 * v for v in bounds[n][metric]] for n in names])
-            axes.vlines(range(len(names)), limits[:, 0], limits[:, 1], color="#222", linewidth=1)
-        axes.axhline(50, color="#888", linewidth=0.8, linestyle="--")
-        lowest = np.append(values, limits[:, 0] if bounds else 40)
-        axes.set(ylabel=f"{metric.upper()}, %", ylim=(min(40, np.nanmin(lowest)) - 1, 101))
-    both[1].set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
+            axes.vlines(range(len(names)), limits[:, 0], limits[:, 1], color=INK, linewidth=1.2)
+            lowest = np.append(values, limits[:, 0])
+        axes.axhline(CHANCE, color=GUIDE, linewidth=0.8)
+        floor = np.nanmin(lowest) if np.isfinite(lowest).any() else CHANCE
+        axes.set(ylabel=f"{metric.upper()}, %", ylim=(min(CHANCE, floor) - 2, 101))
+    name_classes(both[1], names)
     return as_svg(figure)
 
 
-def increments(run: RunResult, reference: RunResult) -> str:
-    """Fig. 4: BACC and AUC of every class minus those of a reference, most frequent class first."""
-    names = [name for name in by_count(run) if name in reference.labels]
-    figure, both = new_figure(max(6.0, 0.32 * len(names)), 5.2, bottom=label_room(names), nrows=2, sharex=True)
+def class_axes(names: Sequence[str]) -> tuple[Any, Any]:
+    """A figure with two axes, one above the other, as wide as the classes need."""
+    return new_figure(
+        max(7.0, 0.27 * len(names) + 0.9), 3.8 + label_room(names), bottom=label_room(names), nrows=2, sharex=True
+    )
+
+
+def name_classes(axes: Any, names: Sequence[str]) -> None:
+    """Class names below an axis."""
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    axes.set_xlim(-0.7, len(names) - 0.3)
+
+
+def increments(method: tuple[str, Sequence[RunResult]], reference: tuple[str, Sequence[RunResult]]) -> str:
+    """Fig. 4: BACC and AUC of every class minus those of a reference, most frequent class first.
+
+    Args:
+        method: Name and runs; several seeds are averaged, and pairs of seeds give the 95 % intervals.
+        reference: The same of the reference.
+    """
+    names = by_count(method[1][0])
+    figure, both = class_axes(names)
+    base = {run.seed: run for run in reference[1]}
+    pairs = [(run, base[run.seed]) for run in method[1] if run.seed in base] or [(method[1][0], reference[1][0])]
     for axes, metric in zip(both, ("bacc", "auc"), strict=True):
-        gain = 100 * (np.array(class_values(run, metric, names)) - np.array(class_values(reference, metric, names)))
-        axes.bar(range(len(names)), gain, color=np.where(gain >= 0, "#0072b2", "#d55e00"), width=0.7)
-        axes.axhline(0, color="#222", linewidth=0.8)
-        axes.set_ylabel(f"{metric.upper()} increment, points")
-    both[1].set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
-    both[0].set_title(f"{run.name} minus {reference.name}", fontsize=9)
+        values = [(class_values(a, metric, names), class_values(b, metric, names)) for a, b in pairs]
+        gains = 100 * np.array([np.subtract(ours, theirs) for ours, theirs in values])
+        mean, half = np.array([tested(column.tolist())[:2] for column in gains.T]).T
+        axes.bar(range(len(names)), mean, color=np.where(mean >= 0, "#0072b2", "#d55e00"), width=0.7)
+        axes.vlines(range(len(names)), mean - half, mean + half, color=INK, linewidth=1.2)
+        axes.axhline(0, color=INK, linewidth=0.8)
+        axes.set_ylabel(f"{metric.upper()}, points")
+    name_classes(both[1], names)
+    seeds = f", mean of {len(pairs)} pairs of seeds" if len(pairs) > 1 else ""
+    both[0].set_title(f"{method[0]} minus {reference[0]}{seeds}", fontsize=10)
     return as_svg(figure)
 
 
@@ -144,13 +205,13 @@ def gradients(grid: Floats, closed: Mapping[str, Floats], automatic: Mapping[str
         closed: Method to (K,) closed-form gradients.
         automatic: The same from autograd.
     """
-    figure, axes = new_figure(6, 3.2)
+    figure, axes = new_figure(8.0, 3.4, right=2.4)
     for place, (name, values) in enumerate(closed.items()):
         colour = COLOURS[place % len(COLOURS)]
         axes.plot(grid, values, color=colour, linewidth=1.4, label=name)
         axes.plot(grid[::8], automatic[name][::8], "o", color=colour, markersize=3)
     axes.set(xlabel="negative logit", ylabel="gradient")
-    axes.legend(fontsize=9, frameon=False)
+    legend(figure, *axes.get_legend_handles_labels(), loc="center right")
     return as_svg(figure)
 
 
@@ -166,29 +227,23 @@ def lines_with_intervals(
         x: (K,) positions.
         series: Name to (K,) means and (K,) intervals, NaN where there is none.
         xlabel: Axis title.
-        ylabel: Axis title.
+        ylabel: What is shown, above the axes.
     """
-    figure, axes = new_figure(8.0, 3.8, right=1.8)
+    figure, axes = new_figure(8.0, 4.0, right=1.8)
     step = 0.012 * (max(x) - min(x) or 1)
+    shown = [place for place in range(len(x)) if any(not np.isnan(mean[place]) for mean, _ in series.values())]
     for place, (name, (mean, bounds)) in enumerate(series.items()):
         reach = np.abs(np.asarray(bounds) - np.asarray(mean)[:, None]).T
         shifted = np.asarray(x) + step * (place - len(series) / 2)
-        colour, style = COLOURS[place % len(COLOURS)], ("-", "--")[place // len(COLOURS) % 2]
         axes.errorbar(
-            shifted,
-            mean,
-            yerr=np.nan_to_num(reach),
-            color=colour,
-            linestyle=style,
-            marker="o",
-            markersize=3,
-            linewidth=1,
-            capsize=2,
-            label=name,
-        )
-    axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.set_xticks(list(x))
-    figure.legend(*axes.get_legend_handles_labels(), loc="center right", fontsize=9, frameon=False)
+            shifted, mean, yerr=np.nan_to_num(reach), markersize=3.5, linewidth=1.2, capsize=2, label=name,
+            **styled(place),
+        )  # fmt: skip
+    axes.set(xlabel=xlabel)
+    axes.set_title(ylabel, fontsize=10, loc="left", color=INK)
+    axes.set_xticks([x[place] for place in shown])
+    axes.margins(x=0.03)
+    legend(figure, *axes.get_legend_handles_labels(), loc="center right")
     return as_svg(figure)
 
 
@@ -218,6 +273,10 @@ def save_run_figures(out: Path) -> None:
         metrics=read_json(out / "metrics.json", "a finished run holds it"),
         manifest=read_json(out / "manifest.json", "a run holds it"),
     )
-    header = '<?xml version="1.0" encoding="utf-8"?>\n'
-    write_text(out / "figures" / "curves.svg", header + curves({run.name: out}))
-    write_text(out / "figures" / "classes.svg", header + classes(run))
+    for name, svg in (("curves", curves({run.name: out})), ("classes", classes(run))):
+        write_text(out / "figures" / f"{name}.svg", alone(svg))
+
+
+def alone(svg: str) -> str:
+    """A figure as a file of its own: on white, whatever the viewer's background."""
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace("<svg ", '<svg style="background: #fff" ', 1)

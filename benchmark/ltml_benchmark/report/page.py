@@ -6,14 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from ltml_benchmark.metrics import holm
-from ltml_benchmark.noise import calibration_verdict, interval, series, study_table, tested, verdict
+from ltml_benchmark.noise import RULES_OF_BACC, calibration_verdict, interval, series, study_table, verdict
 from ltml_benchmark.report import fig3, figures
-from ltml_benchmark.report.runs import RunResult, without_repeats
-from ltml_benchmark.report.tables import COLUMNS, METRICS, SAID, Row, beside, decided_cells, paper, rows_like, rows_of
+from ltml_benchmark.report.figures import themed
+from ltml_benchmark.report.runs import RunResult, by_method
+from ltml_benchmark.report.summary import reference_of, summarised
+from ltml_benchmark.report.tables import (
+    COLUMNS,
+    METRICS,
+    SAID,
+    Row,
+    beside,
+    cut_of,
+    decided_cells,
+    paper,
+    rows_like,
+    rows_of,
+)
 from ltml_benchmark.runfiles import write_text
-
-REFERENCE = "bce"
 
 
 def write_report(runs: Sequence[RunResult], out: Path, study: Mapping[str, Any] | None = None) -> Path:
@@ -33,9 +43,7 @@ def write_report(runs: Sequence[RunResult], out: Path, study: Mapping[str, Any] 
     from jinja2 import Environment, PackageLoader, select_autoescape
 
     main = [run for run in runs if run.scored_on == runs[0].scored_on]
-    seen: dict[str, RunResult] = {}
-    for run in main:
-        seen.setdefault(run.name, run)
+    methods = by_method(main)
     grid, closed, automatic = fig3.curves()
     environment = Environment(
         loader=PackageLoader("ltml_benchmark", "report"), autoescape=select_autoescape(["html", "j2"]), trim_blocks=True
@@ -44,18 +52,22 @@ def write_report(runs: Sequence[RunResult], out: Path, study: Mapping[str, Any] 
         data=main[0],
         rows=[table_cells(row) for row in rows_of(main)],
         validation_rows=validation_rows(main),
-        columns=[*(f"{metric.upper()} {column}" for metric in METRICS for column in COLUMNS), *beside()],
-        summary=summary(main),
-        cut=SAID[main[0].decide],
-        group_colours=figures.GROUP_COLOURS,
+        columns=[f"{metric.upper()} {column}" for metric in METRICS for column in COLUMNS],
+        decided_columns=beside(),
+        rules=SAID,
+        summary=summarised(main),
+        cut=cut_of(main),
+        themes=figures.themes(),
+        groups={group: themed(colour) for group, colour in figures.GROUP_COLOURS.items()},
         paper_tables=paper_tables(main),
         paper=paper(),
         undefined=main[0].undefined("auc"),
-        curves=figures.curves({name: run.path for name, run in seen.items()}),
-        classes={name: figures.classes(run) for name, run in seen.items()},
-        increments=increments(seen),
+        curves=curves(methods),
+        classes={name: themed(figures.classes(runs[0])) for name, runs in methods.items()},
+        increments=increments(methods),
+        reference=reference_of(methods),
         per_class=per_class(main),
-        gradients=figures.gradients(grid, closed, automatic),
+        gradients=themed(figures.gradients(grid, closed, automatic)),
         gradient_error=max(float(np.abs(closed[name] - automatic[name]).max()) for name in closed),
         study=study_content(study) if study else None,
         runs=runs,
@@ -73,7 +85,7 @@ def table_cells(row: Row) -> dict[str, Any]:
             spread = "" if row.deviation is None else f" ± {row.deviation[metric][place]:.2f}"
             cells.append("–" if np.isnan(value) else f"{value:.2f}{spread}")
     origin = "paper" if row.origin == "paper" else f"ours, {row.seeds} seeds" if row.seeds > 1 else "ours"
-    return {"name": row.name, "origin": origin, "cells": [*cells, *decided_cells(row)]}
+    return {"name": row.name, "origin": origin, "cells": cells, "decided": decided_cells(row)}
 
 
 def validation_rows(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
@@ -93,59 +105,22 @@ def paper_tables(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
     return found
 
 
-def increments(seen: Mapping[str, RunResult]) -> dict[str, str]:
+def curves(methods: Mapping[str, Sequence[RunResult]]) -> str:
+    """Curves of the first seed of every method that has a log; empty where none has one."""
+    logged = {name: runs[0].path for name, runs in methods.items() if figures.events(runs[0].path)}
+    return themed(figures.curves(logged)) if logged else ""
+
+
+def increments(methods: Mapping[str, Sequence[RunResult]]) -> dict[str, str]:
     """Fig. 4 of every method against BCE, or against the first method where there is no BCE."""
-    if len(seen) < 2:
-        return {}
-    reference = seen.get(REFERENCE) or next(iter(seen.values()))
-    return {name: figures.increments(run, reference) for name, run in seen.items() if run is not reference}
-
-
-def by_method(runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
-    """Seeds of every method, by the name that tells it from the others."""
-    found: dict[str, list[RunResult]] = {}
-    kept = without_repeats(runs)
-    for run in kept:
-        found.setdefault(run.shown_name(kept), []).append(run)
-    return found
-
-
-def summary(runs: Sequence[RunResult]) -> str:
-    """The first paragraph: which methods differ from the reference beyond noise, tested over seeds and corrected."""
-    methods = by_method(runs)
     if len(methods) < 2:
-        return "One method; there is nothing to compare it with."
-    reference = REFERENCE if REFERENCE in methods else next(iter(methods))
-    base = {run.seed: run for run in methods[reference]}
-    paired = {
-        name: [(run, base[run.seed]) for run in members if run.seed in base]
-        for name, members in methods.items()
+        return {}
+    reference = reference_of(methods)
+    return {
+        name: themed(figures.increments((name, runs), (reference, methods[reference])))
+        for name, runs in methods.items()
         if name != reference
     }
-    seeds = min(len(pairs) for pairs in paired.values())
-    if seeds < 2:
-        return (
-            f"Every method has one seed in common with {reference}, so nothing on this page says whether a difference "
-            "is beyond what another seed would change; `ltml-benchmark compare` says what other patients would change."
-        )
-    parts = []
-    for metric, group in (("bacc", "total"), ("bacc", "tail"), ("auc", "total"), ("auc", "tail")):
-        found = {
-            name: tested([100 * (run.summary(metric, group) - other.summary(metric, group)) for run, other in pairs])
-            for name, pairs in paired.items()
-        }
-        corrected = holm(np.array([p for _, _, p in found.values()]))
-        beyond = [
-            f"{name} ({mean:+.1f})"
-            for (name, (mean, _, _)), p in zip(found.items(), corrected, strict=True)
-            if p < 0.05
-        ]
-        parts.append(f"{metric.upper()} {group}: {', '.join(beyond) or 'none'}")
-    return (
-        f"Differences against {reference} beyond noise (points; paired t test over {seeds} seeds or more, corrected "
-        f"for {len(paired)} methods by Holm): {'; '.join(parts)}. BACC at {SAID[runs[0].decide]}. "
-        "All others may be chance."
-    )
 
 
 def per_class(runs: Sequence[RunResult]) -> dict[str, Any]:
@@ -163,8 +138,7 @@ def per_class(runs: Sequence[RunResult]) -> dict[str, Any]:
                     members[0].metrics.get("intervals", {"classes": {}})["classes"].get(name, {}).get("auc", [None] * 2)
                 )
                 low, high = (float("nan") if bound is None else float(bound) for bound in bounds)
-            spread = "" if np.isnan(low) else f" ({100 * low:.0f}-{100 * high:.0f})"
-            cells.append(("–" if np.isnan(mean) else f"{100 * mean:.1f}{spread}", mean))
+            cells.append((with_interval(mean, low, high), mean))
         best = max((value for _, value in cells if not np.isnan(value)), default=float("nan"))
         about = runs[0].metrics["classes"][name]
         rows.append(
@@ -177,6 +151,15 @@ def per_class(runs: Sequence[RunResult]) -> dict[str, Any]:
     return {"methods": list(methods), "rows": rows, "seeds": max(len(members) for members in methods.values())}
 
 
+def with_interval(mean: float, low: float, high: float) -> str:
+    """A share in percent and its interval, with so many digits that the bounds differ where two of them do that."""
+    if np.isnan(mean):
+        return "–"
+    digits = 2 if f"{100 * low:.1f}" == f"{100 * high:.1f}" else 1
+    spread = "" if np.isnan(low) else f" ({100 * low:.{digits}f}–{100 * high:.{digits}f})"
+    return f"{100 * mean:.{digits if spread else 1}f}{spread}"
+
+
 def study_content(study: Mapping[str, Any]) -> dict[str, Any]:
     """Figures, table and sentences of the noise study."""
     rates = [100 * rate for rate in study["missed"]]
@@ -184,20 +167,25 @@ def study_content(study: Mapping[str, Any]) -> dict[str, Any]:
         "bacc": "tail BACC at 0.5, %",
         "bacc_validation": "tail BACC at validation thresholds, %",
         "auc": "tail AUC, %",
-        "recovered": "missed labels ranked above true negatives, tail AUC, %",
+        "recovered": "tail AUC of missed labels against true negatives, %",
     }
     plots = []
     for metric, title in titles.items():
         lines = series(study, metric, "tail")
         if len(rates) > 1 or metric != "recovered":
-            plots.append(figures.lines_with_intervals(rates, lines, "positives missed by the labels, %", title))
-    lines_of_table = [line.strip("| ").split(" | ") for line in study_table(study).splitlines()]
+            plots.append(themed(figures.lines_with_intervals(rates, lines, "positives missed by the labels, %", title)))
+    tables = []
+    for caption, metrics in (
+        ("BACC of the tail under every decision rule", RULES_OF_BACC),
+        ("AUC of the tail, and recovery of missed labels", ("auc", "recovered")),
+    ):
+        lines_of_table = [line.strip("| ").split(" | ") for line in study_table(study, metrics=metrics).splitlines()]
+        tables.append({"caption": caption, "header": lines_of_table[0], "rows": lines_of_table[2:]})
     sentences = [verdict(study, metric, rate) for rate in study["missed"] for metric in ("bacc", "auc")]
     sentences += [calibration_verdict(study, rate) for rate in study["missed"]]
     return {
         "plots": plots,
-        "header": lines_of_table[0],
-        "rows": lines_of_table[2:],
+        "tables": tables,
         "sentences": [sentence for sentence in sentences if sentence],
         "seeds": study["seeds"],
         "images": study["images"],

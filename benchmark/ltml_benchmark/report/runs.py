@@ -51,6 +51,11 @@ class RunResult:
         return self.metrics.get("labels_counted") == "verified"
 
     @property
+    def images_left_out(self) -> int:
+        """Test images that were not there, so that they were not scored."""
+        return int(self.metrics.get("images_left_out", 0))
+
+    @property
     def scored_on(self) -> tuple[str, bool]:
         """Data set and which of its labels counted; results are comparable where this is the same."""
         return self.data_sha256, self.verified_only
@@ -174,3 +179,12 @@ def without_repeats(runs: Sequence[RunResult]) -> list[RunResult]:
     for run in runs:
         kept.setdefault((run.method, run.scored_on, run.seed), run)
     return list(kept.values())
+
+
+def by_method(runs: Sequence[RunResult]) -> dict[str, list[RunResult]]:
+    """Seeds of every method, by the name that tells it from the others."""
+    found: dict[str, list[RunResult]] = {}
+    kept = without_repeats(runs)
+    for run in kept:
+        found.setdefault(run.shown_name(kept), []).append(run)
+    return found

@@ -198,10 +198,17 @@ def _csv(rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def _notes(runs: Sequence[RunResult], like: str | None, decide: str | None) -> list[str]:
+def cut_of(runs: Sequence[RunResult], decide: str | None = None) -> str:
+    """The decision rule behind the BACC of these runs, in words."""
     rules = sorted({run.decide for run in runs}) if decide is None else [decide]
-    cut = SAID[rules[0]] if len(rules) == 1 else "every run's own rule"
-    notes = [f"Percent. BACC at {cut}. Total, Head, Medium and Tail are means over classes with a defined value."]
+    return SAID[rules[0]] if len(rules) == 1 else "every run's own rule"
+
+
+def _notes(runs: Sequence[RunResult], like: str | None, decide: str | None) -> list[str]:
+    notes = [
+        f"Percent. BACC at {cut_of(runs, decide)}. Total, Head, Medium and Tail are means over classes with a defined "
+        "value."
+    ]
     notes.append(
         f"The last columns decide alike for every row: {'; '.join(f'{key}: above {SAID[key]}' for key in RULES)}."
     )
@@ -217,8 +224,16 @@ def _notes(runs: Sequence[RunResult], like: str | None, decide: str | None) -> l
         notes.append(
             f"Classes without a defined value in the test split, left out of the means: {'; '.join(undefined)}."
         )
+    dropped = sorted(
+        {f"{run.name}: {n} of {n + run.metrics['images']}" for run in runs if (n := run.images_left_out)}
+    )  # fmt: skip
+    if dropped:
+        notes.append(f"Scored without test images that were not there: {'; '.join(dropped)}.")
     if like:
         content = paper()
+        others = sorted({run.name for run in runs if run.paper_row not in content["tables"][like]["rows"]})
+        if others:
+            notes.append(f"Not in this table, because the paper has no such row in it: {', '.join(others)}.")
         notes.append(
             f"Rows marked paper are printed numbers ({content['source']}), obtained on other data ({content['data']})."
         )
