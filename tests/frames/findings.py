@@ -51,7 +51,7 @@ def findings_of_phrases(label: Label) -> Iterator[Finding]:
         if says == 0 or phrase.text in read_yaml("words.yaml")["phrases_left_out"]:
             continue
         subject, verb, predicate = phrase.text.partition(" is ")
-        if verb and predicate.split()[0] not in read_yaml("words.yaml")["participles"]:
+        if verb:
             yield clause(label, phrase.text, subject, "singular", predicate, says)
         for text in _completed(phrase):
             finding = noun_phrase(label, phrase.text, text, says, countable=phrase.plural or phrase.stem)
@@ -70,18 +70,20 @@ def stems_without_endings() -> list[str]:
     ]
 
 
-def noun_phrase(label: Label, origin: str, text: str, says: int, *, countable: bool = True) -> Finding | None:
-    """The finding, or None where the words are no noun phrase."""
+def noun_phrase(
+    label: Label, origin: str, text: str, says: int, *, tail: str = "", countable: bool = True
+) -> Finding | None:
+    """The finding, or None where the words are no noun phrase; `tail` are words known to stand behind it."""
     words = read_yaml("words.yaml")
     for compound in words["compounds"]:
         text = text.replace(compound, compound.replace(" ", "-"))
     split = head_of(text)
     if split is None:
         return None
-    front, behind = split
+    front, behind = split[0], [*split[1], *tail.split()]
     if front[-1] in words["always_plural"]:
         front = [*front[:-1], plural_of(front[-1])]
-    front = with_capitals_inside(" ".join(front)).split()
+    front, behind = with_capitals_inside(" ".join(front)).split(), with_capitals_inside(" ".join(behind)).split()
     number: Number = "singular" if front[-1] in words["counted_acronyms"] else number_of(front)
     plural_text = ""
     if number == "singular" and countable and _is_regular(front[-1]):
@@ -113,7 +115,7 @@ def clause(
     traits = {trait, number, *_traits_of_label(label), *_traits_of_beginning(predicate)}
     if " and " in site:
         traits.add("coordinated")
-    if predicate.split()[-1] in read_yaml("words.yaml")["of_any_structure"] and number == "singular":
+    if predicate.split()[-1] in read_yaml("composition.yaml")["of_any_structure"] and number == "singular":
         traits.add("of_any_structure")
     return Finding(
         label.id,

@@ -72,6 +72,28 @@ def number_of(front: list[str]) -> Number:
     return "singular"
 
 
+def number_of_phrase(text: str) -> Number:
+    """Number of a whole noun phrase.
+
+    Example:
+        >>> number_of_phrase("pockets of gas")
+        'plural'
+    """
+    split = head_of(text)
+    return number_of(split[0] if split else text.split())
+
+
+def plural_of_phrase(text: str) -> str:
+    """The plural of a noun phrase with words behind its noun.
+
+    Example:
+        >>> plural_of_phrase("pocket of gas")
+        'pockets of gas'
+    """
+    front, behind = head_of(text) or (text.split(), [])
+    return " ".join([*front[:-1], plural_of(front[-1]), *behind])
+
+
 def plural_of(word: str) -> str:
     """The regular plural."""
     if word.endswith("y") and word[-2:-1] not in "aeiou":

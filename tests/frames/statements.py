@@ -18,7 +18,20 @@ from ltml_lexicons.choose import choose_labels
 State = Literal[1, 0, -1, "not1"]
 
 ADJECTIVE = re.compile(r"\{a (\w+) X\}")
-SPECIAL = frozenset({"clause", "of_any_structure", "normal", "borderline", "shared_site", "shared_head"})
+SPECIAL = frozenset(
+    {
+        "clause",
+        "of_any_structure",
+        "normal",
+        "without_verb",
+        "borderline",
+        "relation",
+        "verb",
+        "denied",
+        "shared_site",
+        "shared_head",
+    }
+)
 """Findings that are no whole noun phrases; only frames that ask for them take them."""
 AGREEING = {
     "singular": {"is": "is", "has": "has", "was": "was", "s": "s", "do": "does"},
