@@ -1,5 +1,6 @@
 """What the words of a noun phrase say of its grammar; the words themselves stand in `words.yaml`."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from typing import Any, Literal
 from ruamel.yaml import YAML
 
 Number = Literal["singular", "plural", "mass"]
-MARKS = ".,;:/?()"
+MARK = re.compile(r"[.,;:/?()]")
 
 
 @cache
@@ -23,7 +24,7 @@ def tokens_of(text: str) -> list[str]:
         >>> tokens_of("PE: none")
         ['pe', ':', 'none']
     """
-    return "".join(f" {mark} " if mark in MARKS else mark for mark in text.lower().replace("-", " ")).split()
+    return MARK.sub(r" \g<0> ", text.lower().replace("-", " ")).split()
 
 
 def head_of(text: str) -> tuple[list[str], list[str]] | None:
