@@ -115,7 +115,7 @@ def clause(
     traits = {trait, number, *_traits_of_label(label), *_traits_of_beginning(predicate)}
     if " and " in site:
         traits.add("coordinated")
-    if predicate.split()[-1] in read_yaml("composition.yaml")["of_any_structure"] and number == "singular":
+    if predicate.split()[-1] in read_yaml("composition.yaml")["of_any_structure"] and number == "singular" and says:
         traits.add("of_any_structure")
     return Finding(
         label.id,

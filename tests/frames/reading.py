@@ -1,5 +1,6 @@
 """What the labeler reads in the statements, held against what they say."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from ltml_dataset import Labeler
 from ltml_lexicons.lexicon import load_lexicon
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reading:
     """A statement and the state the labeler gave its label."""
 
@@ -34,9 +35,15 @@ class Reading:
 def read_all(statements: Sequence[Statement]) -> list[Reading]:
     """Label every sentence as a report of its own."""
     table = Labeler.default().label([statement.text for statement in statements])
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, statement in enumerate(statements):
+        rows_of[statement.label].append(row)
     labels = load_lexicon().labels
-    columns = {label: table.column(labels[label].name).to_pylist() for label in {s.label for s in statements}}
-    return [Reading(statement, columns[statement.label][row]) for row, statement in enumerate(statements)]
+    reads: list[int | None] = [None] * len(statements)
+    for label, rows in rows_of.items():
+        for row, read in zip(rows, table.column(labels[label].name).take(rows).to_pylist(), strict=True):
+            reads[row] = read
+    return [Reading(statement, read) for statement, read in zip(statements, reads, strict=True)]
 
 
 def settle(

@@ -62,7 +62,7 @@ class Frame:
         return (not wanted or bool(wanted & finding.traits)) and not self.without & finding.traits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One sentence, and the state it must give one label."""
 
