@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from frames.findings import Finding, clause, noun_phrase
+from frames.findings import Finding, clause, noun_phrase, verb_clause
 from frames.grammar import (
     Number,
     head_of,
@@ -153,9 +153,7 @@ def _abnormal(
             yield from _some(_filled(label, rule, pattern, site, says))
 
 
-def _said_of(
-    label: Label, rule: Composed, site: Term, predicate: Term, text: str, says: int
-) -> Iterator[Finding]:
+def _said_of(label: Label, rule: Composed, site: Term, predicate: Term, text: str, says: int) -> Iterator[Finding]:
     """ "the heart is enlarged", "enlarged heart", "calcified plaque along the diaphragm"."""
     carrier = read_yaml("composition.yaml")["carriers"].get(site.group)
     if carrier:
@@ -223,8 +221,7 @@ def _with_verb(label: Label, rule: Composed, site: Term, predicate: Term, says: 
     subject, number = subject_of(site.text)
     if plural and number != "plural":
         subject, number = plural_of_phrase(subject), "plural"
-    found = clause(label, rule.name, subject, number, _placed(predicate.text), says, "verb")
-    return replace(found, parts=(("site", subject), ("a site", with_article(subject, number))))
+    return verb_clause(label, rule.name, subject, number, _placed(predicate.text), says)
 
 
 def _filled(label: Label, rule: Composed, pattern: str, site: Term, says: int) -> Finding | None:

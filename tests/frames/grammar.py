@@ -38,7 +38,7 @@ def head_of(text: str) -> tuple[list[str], list[str]] | None:
     """
     words = read_yaml("words.yaml")
     parts = text.split()
-    if parts[0] in words["prepositions"] or any(part in words["verbs"] for part in parts):
+    if parts[0] in words["prepositions"] or any(part in (*words["verbs"], *words["finite_verbs"]) for part in parts):
         return None
     cut = next((i for i, part in enumerate(parts) if i and part in words["prepositions"]), len(parts))
     if 1 < cut < len(parts) and parts[cut - 1] in words["participles"]:

@@ -97,9 +97,7 @@ def nominal_fits(site: Term, predicate: Term) -> bool:
         )
     if not (is_noun(site.text) or site.group in composition["carriers"]):
         return False
-    return (
-        predicate.text not in composition["nouns_beside_adjectives"] and predicate.text.split()[-1] != "abnormality"
-    )
+    return predicate.text not in composition["nouns_beside_adjectives"] and predicate.text.split()[-1] != "abnormality"
 
 
 def relation_fits(site: Term, predicate: Term) -> bool:

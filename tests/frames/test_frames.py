@@ -168,7 +168,9 @@ def test_every_rule_said_by_hand_is_one_of_the_lexicon() -> None:
     labels = load_lexicon().labels
     pages = {(label, rule) for label, rules in read_yaml("said_as.yaml").items() for rule in rules}
     assert pages <= {(label.id, rule.name) for label in labels.values() for rule in label.composed}
-    assert all(page.keys() <= PARTS_OF_A_PAGE for rules in read_yaml("said_as.yaml").values() for page in rules.values())
+    assert all(
+        page.keys() <= PARTS_OF_A_PAGE for rules in read_yaml("said_as.yaml").values() for page in rules.values()
+    )
 
 
 @pytest.mark.parametrize(
