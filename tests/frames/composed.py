@@ -99,7 +99,7 @@ def _matched(first: list[Term], second: list[Term], fit: Callable[[Term, Term], 
 
 
 def _alone(label: Label, rule: Composed, sites: list[Term], modifiers: list[str]) -> Iterator[Finding]:
-    """ "nodules", "scattered nodules", "hemorrhagic pleural effusion": the site with its modifier, where it needs one."""
+    """ "nodules", "scattered nodules", "hemorrhagic effusion": the site, with a modifier where it needs one."""
     composition = read_yaml("composition.yaml")
     if not modifiers:
         for site in sites:
