@@ -16,10 +16,12 @@ from frames.grammar import (
 from frames.pairing import (
     Term,
     fits,
+    has_preposition,
     is_noun,
     kind_of,
     nominal_fits,
     pattern_fits,
+    stands_behind,
     preposition_between,
     relation_fits,
     stands_before,
@@ -119,7 +121,7 @@ def _alone(label: Label, rule: Composed, sites: list[Term], modifiers: list[str]
     for modifier, site in _matched(placed, sites, goes):
         if modifier.text in clauses:
             yield _bar(label, rule.name, clauses[modifier.text].format(s=site.text), 1)
-        elif modifier.text in behind.values():
+        elif stands_behind(modifier.text):
             yield from _some(noun_phrase(label, rule.name, site.text, 1, tail=modifier.text))
         else:
             yield from _some(noun_phrase(label, rule.name, f"{modifier.text} {site.text}", 1))
@@ -136,14 +138,21 @@ def _abnormal(
         kind: [predicate for predicate in predicates if kind_of(predicate) == kind]
         for kind in ("adjective", "noun", "relation", "verb", "pattern")
     }
+    behind = [text for text in modifiers if stands_behind(text)]
     adverbs = [text for text in modifiers if text.endswith("ly")]
     for i, (site, predicate) in enumerate(_matched(sites, of_kind["adjective"], fits)):
-        text = f"{adverbs[i % len(adverbs)]} {predicate.text}" if adverbs else predicate.text
-        yield from _said_of(label, rule, site, predicate, text, says)
-    before = [text for text in modifiers if not text.endswith("ly")]
+        if adverbs or behind:
+            modifier = [*adverbs, *behind][i % len([*adverbs, *behind])]
+            pair = (predicate.text, modifier) if modifier in behind else (modifier, predicate.text)
+            yield from _said_of(label, rule, site, predicate, " ".join(pair), says)
+        else:
+            yield from _said_of(label, rule, site, predicate, predicate.text, says)
+    before = [text for text in modifiers if text not in (*adverbs, *behind)]
     for i, (site, predicate) in enumerate(_matched(sites, of_kind["noun"], nominal_fits)):
-        adjective = f"{before[i % len(before)]} " if before else ""
-        yield from _some(noun_phrase(label, rule.name, f"{adjective}{_joined(predicate, site)}", says))
+        modifier = [*before, *behind][i % len([*before, *behind])] if before or behind else ""
+        tail = modifier if modifier in behind else ""
+        text = " ".join(filter(None, ["" if tail else modifier, _joined(predicate, site)]))
+        yield from _some(noun_phrase(label, rule.name, text, says, tail=tail))
     for site, predicate in _matched(sites, of_kind["relation"], relation_fits):
         yield from _some(_related(label, rule, site, predicate, says))
     for site, predicate in _matched(sites, of_kind["verb"], relation_fits):
@@ -161,7 +170,9 @@ def _said_of(label: Label, rule: Composed, site: Term, predicate: Term, text: st
         return
     subject, number = subject_of(site.text)
     yield clause(label, rule.name, subject, number, text, says)
-    if stands_before(predicate.text, site.text):
+    if has_preposition(text):
+        yield from _some(noun_phrase(label, rule.name, subject, says, tail=text))
+    elif stands_before(predicate.text, site.text):
         yield from _some(noun_phrase(label, rule.name, f"{text} {subject}", says))
 
 

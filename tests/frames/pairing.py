@@ -27,6 +27,8 @@ def kind_of(predicate: Term) -> Kind:
     if predicate.group in composition["groups_of_relations"]:
         verbs = composition["verbs"]
         return "verb" if predicate.text.split()[0] in (*verbs["singular"], *verbs["plural"]) else "relation"
+    if predicate.text.split()[0] in read_yaml("words.yaml")["participles"]:
+        return "adjective"
     return "noun" if predicate.group in composition["preposition_of_group"] or _is_noun(predicate.text) else "adjective"
 
 
@@ -66,8 +68,11 @@ def _is_measured(site: str) -> bool:
 def _goes_with(site: Term, predicate: str) -> bool:
     composition = read_yaml("composition.yaml")
     only = composition["said_only_of"].get(predicate)
-    return predicate not in composition["predicates_left_out"] and (
-        only is None or site.group in only or site.text in only
+    is_whole = predicate in composition["nouns"] or predicate.split()[-1] not in read_yaml("words.yaml")["prepositions"]
+    return (
+        is_whole
+        and predicate not in composition["predicates_left_out"]
+        and (only is None or site.group in only or site.text in only)
     )
 
 
@@ -117,6 +122,23 @@ def relation_fits(site: Term, predicate: Term) -> bool:
 def pattern_fits(site: Term, predicate: Term) -> bool:
     """Whether a predicate in words of its own is said: "rib #", but not "ribs #"."""
     return is_noun(site.text) and not (predicate.text.startswith("#") and number_of_phrase(site.text) == "plural")
+
+
+def has_preposition(text: str) -> bool:
+    """Whether the words stand behind their noun: "filled with blood", "elevated on the right", "of massive size"."""
+    words = read_yaml("words.yaml")
+    return " in " not in text and any(word in words["prepositions"] for word in text.split())
+
+
+def stands_behind(modifier: str) -> bool:
+    """Whether a modifier stands behind its noun: "in both lungs", "consistent with blood"."""
+    words = read_yaml("words.yaml")
+    first = modifier.split()[0]
+    return (
+        first in words["prepositions"]
+        or (first in words["participles"] and " " in modifier)
+        or modifier in read_yaml("composition.yaml")["modifiers_behind"].values()
+    )
 
 
 def stands_before(predicate: str, site: str) -> bool:
