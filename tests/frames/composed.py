@@ -21,10 +21,10 @@ from frames.pairing import (
     kind_of,
     nominal_fits,
     pattern_fits,
-    stands_behind,
     preposition_between,
     relation_fits,
     stands_before,
+    stands_behind,
 )
 from frames.said_as import findings_said_as
 
