@@ -170,7 +170,7 @@ def _said_of(label: Label, rule: Composed, site: Term, predicate: Term, text: st
         return
     subject, number = subject_of(site.text)
     yield clause(label, rule.name, subject, number, text, says)
-    if has_preposition(text):
+    if has_preposition(text) and not subject.startswith("both "):
         yield from _some(noun_phrase(label, rule.name, subject, says, tail=text))
     elif stands_before(predicate.text, site.text):
         yield from _some(noun_phrase(label, rule.name, f"{text} {subject}", says))

@@ -91,6 +91,7 @@ class Exemption:
     frame: str
     reason: str
     state: State | None
+    is_open: bool = False
 
     def covers(self, statement: Statement) -> bool:
         """Whether the statement is meant."""
@@ -127,7 +128,12 @@ def all_exemptions() -> tuple[Exemption, ...]:
     """The lines of `exceptions.yaml`."""
     return tuple(
         Exemption(
-            line.get("label", "*"), line.get("phrase", "*"), line.get("frame", "*"), line["reason"], line.get("state")
+            line.get("label", "*"),
+            line.get("phrase", "*"),
+            line.get("frame", "*"),
+            line.get("reason", line.get("open")),
+            line.get("state"),
+            "open" in line,
         )
         for line in read_yaml("exceptions.yaml")["exceptions"]
     )
