@@ -66,7 +66,8 @@ def show(readings: list[Reading], n_worst: int, n_examples: int, seed: int) -> N
     absent = [reading for reading in readings if reading.statement.state != 1]
     alarms = [reading for reading in absent if reading.is_false_alarm]
     print(f"{len(readings):,} statements, {1 - len(wrong) / max(1, len(readings)):.4f} right")
-    print(f"{len(alarms):,} of {len(absent):,} not-present statements read as present")
+    n_known = sum(reading.is_open for reading in alarms)
+    print(f"{len(alarms):,} of {len(absent):,} not-present statements read as present, {n_known:,} of them known")
     _show_groups("kind", readings, lambda reading: reading.statement.kind, 99)
     _show_groups("frame", readings, lambda reading: reading.statement.frame, n_worst)
     _show_groups("label", readings, lambda reading: reading.statement.label, n_worst)
