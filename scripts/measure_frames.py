@@ -1,23 +1,27 @@
 """How the labeler reads every finding in every frame (tests/frames).
 
-    python scripts/measure_frames.py [--frame 'no_*'] [--label 'pleural_*'] [--examples 10] [--sample 200]
+    python scripts/measure_frames.py [--frame 'no_*'] [--label 'pleural_*'] [--examples 10] [--sample 200] [--rules]
 
 Prints how many statements there are, the share that is right, how many findings that are not there are read as
 present, the worst frames and labels and some wrong sentences. `--sample N` prints N statements with their states,
-whatever the labeler makes of them, for reading whether they are what a radiologist would write.
+whatever the labeler makes of them, for reading whether they are what a radiologist would write. `--rules` prints for
+every composed rule of the lexicon how many findings it is said as, and in how many statements.
 """
 
 import argparse
 import random
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from frames.reading import Reading, read_frames
-from frames.statements import all_statements
+from frames.statements import all_findings, all_statements
+
+from ltml_lexicons.choose import choose_labels
 
 
 def main() -> None:
@@ -29,7 +33,11 @@ def main() -> None:
     parser.add_argument("--worst", type=int, default=15, help="frames and labels to print")
     parser.add_argument("--sample", type=int, default=0, help="print so many statements and stop")
     parser.add_argument("--seed", type=int, default=0, help="which examples, which sample")
+    parser.add_argument("--rules", action="store_true", help="print findings and statements a composed rule and stop")
     options = parser.parse_args()
+    if options.rules:
+        show_rules(options.frame, options.label)
+        return
     if options.sample:
         statements = all_statements(options.frame, options.label)
         for statement in random.Random(options.seed).sample(statements, min(options.sample, len(statements))):
@@ -41,13 +49,25 @@ def main() -> None:
         print(f"\n{len(stale)} exceptions are not needed:", *stale, sep="\n  ")
 
 
+def show_rules(frame: str, label: str) -> None:
+    """Print how often each composed rule is said."""
+    statements = Counter((s.label, s.origin) for s in all_statements(frame, label))
+    findings = Counter((finding.label, finding.origin) for finding in all_findings())
+    print(f"{'label':32} {'rule':52} {'findings':>8} {'statements':>10}")
+    for each in choose_labels().labels:
+        for rule in each.composed if fnmatchcase(each.id, label) else ():
+            key = (each.id, rule.name)
+            print(f"{each.id:32} {rule.name:52} {findings[key]:8,} {statements[key]:10,}")
+
+
 def show(readings: list[Reading], n_worst: int, n_examples: int, seed: int) -> None:
     """Print the figures."""
     wrong = [reading for reading in readings if not reading.is_right]
     absent = [reading for reading in readings if reading.statement.state != 1]
     alarms = [reading for reading in absent if reading.is_false_alarm]
     print(f"{len(readings):,} statements, {1 - len(wrong) / max(1, len(readings)):.4f} right")
-    print(f"{len(alarms):,} of {len(absent):,} not-present statements read as present")
+    n_known = sum(reading.is_open for reading in alarms)
+    print(f"{len(alarms):,} of {len(absent):,} not-present statements read as present, {n_known:,} of them known")
     _show_groups("kind", readings, lambda reading: reading.statement.kind, 99)
     _show_groups("frame", readings, lambda reading: reading.statement.frame, n_worst)
     _show_groups("label", readings, lambda reading: reading.statement.label, n_worst)

@@ -2,15 +2,30 @@
 
 import pytest
 
+OPEN_FRAMES = (
+    "previously_p_now_normal",
+    "negative_for_a_and_x",
+    "past_history_of",
+    "a_and_x_have_resolved",
+    "a_versus_x",
+    "x_versus_a",
+    "no_xs",
+    "several",
+    "s_may_be_p",
+    "s_no_longer_verb",
+    "s_possibly_verb",
+)
+OPEN_LABELS = (
+    "cardiomegaly",
+    "bilateral_hilar_enlargement",
+    "diaphragmatic_hernia",
+    "hemothorax",
+    "multiple_pulmonary_nodules",
+    "pericardial_effusion",
+)
 OPEN_FAULTS = (
-    "test_a_frame_is_read_as_it_says[head_no_first]",
-    "test_a_frame_is_read_as_it_says[head_no_list]",
-    "test_a_frame_is_read_as_it_says[head_neither]",
-    "test_a_frame_is_read_as_it_says[head_and_first]",
-    "test_a_frame_is_read_as_it_says[head_unchanged]",
-    "test_a_frame_is_read_as_it_says[head_possible]",
-    "test_a_frame_is_read_as_it_says[head_both_resolved]",
-    "test_every_stem_knows_how_its_words_end",
+    *(f"test_a_frame_is_read_as_it_says[{frame}]" for frame in OPEN_FRAMES),
+    *(f"test_a_label_is_read_as_its_frames_say[{label}]" for label in OPEN_LABELS),
     "found_nowhere_else[bronchiectasis-23]",
 )
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from frames.grammar import (
@@ -12,6 +12,7 @@ from frames.grammar import (
     plural_of,
     read_yaml,
     tokens_of,
+    with_article,
     with_capitals_inside,
 )
 
@@ -51,12 +52,27 @@ def findings_of_phrases(label: Label) -> Iterator[Finding]:
         if says == 0 or phrase.text in read_yaml("words.yaml")["phrases_left_out"]:
             continue
         subject, verb, predicate = phrase.text.partition(" is ")
-        if verb and predicate.split()[0] not in read_yaml("words.yaml")["participles"]:
+        if verb:
             yield clause(label, phrase.text, subject, "singular", predicate, says)
+        yield from _with_verb(label, phrase, says)
         for text in _completed(phrase):
             finding = noun_phrase(label, phrase.text, text, says, countable=phrase.plural or phrase.stem)
             if finding is not None and not is_hidden(finding, finding.text):
                 yield finding
+
+
+def _with_verb(label: Label, phrase: Phrase, says: int) -> Iterator[Finding]:
+    """ "pulls the mediastinum", "loops fill left hemithorax": a thing that does something."""
+    words = read_yaml("words.yaml")
+    for text in _completed(phrase):
+        parts = text.split()
+        at = next((i for i, part in enumerate(parts) if part in words["finite_verbs"]), None)
+        if at is not None:
+            subject = " ".join(parts[:at]) or words["subjects"][parts[0]]
+            predicate = " ".join(parts[at:])
+            for verb in words["before_articles"]:
+                predicate = predicate.replace(f"{verb} ", f"{verb} the ")
+            yield verb_clause(label, phrase.text, subject, number_of(subject.split()), predicate, says)
 
 
 def stems_without_endings() -> list[str]:
@@ -70,23 +86,27 @@ def stems_without_endings() -> list[str]:
     ]
 
 
-def noun_phrase(label: Label, origin: str, text: str, says: int, *, countable: bool = True) -> Finding | None:
-    """The finding, or None where the words are no noun phrase."""
+def noun_phrase(
+    label: Label, origin: str, text: str, says: int, *, tail: str = "", countable: bool = True
+) -> Finding | None:
+    """The finding, or None where the words are no noun phrase; `tail` are words known to stand behind it."""
     words = read_yaml("words.yaml")
     for compound in words["compounds"]:
         text = text.replace(compound, compound.replace(" ", "-"))
+    for apart in words["written_together"]:
+        text = text.replace(apart, apart.replace(" ", ""))
     split = head_of(text)
     if split is None:
         return None
-    front, behind = split
+    front, behind = split[0], [*split[1], *tail.split()]
     if front[-1] in words["always_plural"]:
         front = [*front[:-1], plural_of(front[-1])]
-    front = with_capitals_inside(" ".join(front)).split()
+    front, behind = with_capitals_inside(" ".join(front)).split(), with_capitals_inside(" ".join(behind)).split()
     number: Number = "singular" if front[-1] in words["counted_acronyms"] else number_of(front)
     plural_text = ""
     if number == "singular" and countable and _is_regular(front[-1]):
         plural_text = " ".join([*front[:-1], plural_of(front[-1]), *behind])
-    text = " ".join([*front, *behind])
+    text = " ".join([*front, *behind]).replace(" / ", "/")
     traits = {"noun", number, *_traits_of_label(label), *_traits_of_beginning(text)}
     traits.update(
         trait
@@ -113,7 +133,7 @@ def clause(
     traits = {trait, number, *_traits_of_label(label), *_traits_of_beginning(predicate)}
     if " and " in site:
         traits.add("coordinated")
-    if predicate.split()[-1] in read_yaml("words.yaml")["of_any_structure"] and number == "singular":
+    if predicate.split()[-1] in read_yaml("composition.yaml")["of_any_structure"] and number == "singular" and says:
         traits.add("of_any_structure")
     return Finding(
         label.id,
@@ -124,6 +144,12 @@ def clause(
         says,
         with_capitals_inside(subject),
     )
+
+
+def verb_clause(label: Label, origin: str, subject: str, number: Number, predicate: str, says: int) -> Finding:
+    """ "gas outlines the aorta"."""
+    found = clause(label, origin, subject, number, predicate, says, "verb")
+    return replace(found, parts=(("site", subject), ("a site", with_article(subject, number))))
 
 
 def is_hidden(finding: Finding, sentence: str) -> bool:
@@ -171,6 +197,8 @@ def _completed(phrase: Phrase) -> list[str]:
     if phrase.stem:
         *front, last = parts
         return [" ".join([*front, last + ending]) for ending in words["stem_endings"].get(last, ())]
+    if parts[0].endswith("ing") and parts[0] in words["subjects"]:
+        return [f"{words['subjects'][parts[0]]} {phrase.text}"]
     for start in range(len(parts)):
         noun = words["completions"].get(" ".join(parts[start:]))
         if noun is not None:

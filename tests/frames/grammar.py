@@ -1,5 +1,6 @@
 """What the words of a noun phrase say of its grammar; the words themselves stand in `words.yaml`."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from typing import Any, Literal
 from ruamel.yaml import YAML
 
 Number = Literal["singular", "plural", "mass"]
-MARKS = ".,;:/?()"
+MARK = re.compile(r"[.,;:/?()]")
 
 
 @cache
@@ -23,7 +24,7 @@ def tokens_of(text: str) -> list[str]:
         >>> tokens_of("PE: none")
         ['pe', ':', 'none']
     """
-    return "".join(f" {mark} " if mark in MARKS else mark for mark in text.lower().replace("-", " ")).split()
+    return MARK.sub(r" \g<0> ", text.lower().replace("-", " ")).split()
 
 
 def head_of(text: str) -> tuple[list[str], list[str]] | None:
@@ -37,7 +38,7 @@ def head_of(text: str) -> tuple[list[str], list[str]] | None:
     """
     words = read_yaml("words.yaml")
     parts = text.split()
-    if parts[0] in words["prepositions"] or any(part in words["verbs"] for part in parts):
+    if parts[0] in words["prepositions"] or any(part in (*words["verbs"], *words["finite_verbs"]) for part in parts):
         return None
     cut = next((i for i, part in enumerate(parts) if i and part in words["prepositions"]), len(parts))
     if 1 < cut < len(parts) and parts[cut - 1] in words["participles"]:
@@ -70,6 +71,28 @@ def number_of(front: list[str]) -> Number:
     if head in words["mass_nouns"] or front[-1].isupper() or head.endswith(tuple(words["mass_endings"])):
         return "mass"
     return "singular"
+
+
+def number_of_phrase(text: str) -> Number:
+    """Number of a whole noun phrase.
+
+    Example:
+        >>> number_of_phrase("pockets of gas")
+        'plural'
+    """
+    split = head_of(text)
+    return number_of(split[0] if split else text.split())
+
+
+def plural_of_phrase(text: str) -> str:
+    """The plural of a noun phrase with words behind its noun.
+
+    Example:
+        >>> plural_of_phrase("pocket of gas")
+        'pockets of gas'
+    """
+    front, behind = head_of(text) or (text.split(), [])
+    return " ".join([*front[:-1], plural_of(front[-1]), *behind])
 
 
 def plural_of(word: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
+from string import Formatter
 from typing import Literal
 
 from frames.composed import findings_of_rules
@@ -17,8 +18,22 @@ from ltml_lexicons.choose import choose_labels
 
 State = Literal[1, 0, -1, "not1"]
 
-ADJECTIVE = re.compile(r"\{a (\w+) X\}")
-SPECIAL = frozenset({"clause", "of_any_structure", "normal", "borderline", "shared_site", "shared_head"})
+BEGINNING, BEGINNING_OF_LINE = re.compile(r"(^|[.?] )\W*\w"), re.compile(r"(^|[.?] |\n)\W*\w")
+FILLERS = frozenset({"A", "a A", "the A", "B"})
+SPECIAL = frozenset(
+    {
+        "clause",
+        "of_any_structure",
+        "normal",
+        "without_verb",
+        "borderline",
+        "relation",
+        "verb",
+        "denied",
+        "shared_site",
+        "shared_head",
+    }
+)
 """Findings that are no whole noun phrases; only frames that ask for them take them."""
 AGREEING = {
     "singular": {"is": "is", "has": "has", "was": "was", "s": "s", "do": "does"},
@@ -47,7 +62,7 @@ class Frame:
         return (not wanted or bool(wanted & finding.traits)) and not self.without & finding.traits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Statement:
     """One sentence, and the state it must give one label."""
 
@@ -76,6 +91,7 @@ class Exemption:
     frame: str
     reason: str
     state: State | None
+    is_open: bool = False
 
     def covers(self, statement: Statement) -> bool:
         """Whether the statement is meant."""
@@ -112,7 +128,12 @@ def all_exemptions() -> tuple[Exemption, ...]:
     """The lines of `exceptions.yaml`."""
     return tuple(
         Exemption(
-            line.get("label", "*"), line.get("phrase", "*"), line.get("frame", "*"), line["reason"], line.get("state")
+            line.get("label", "*"),
+            line.get("phrase", "*"),
+            line.get("frame", "*"),
+            line.get("reason", line.get("open")),
+            line.get("state"),
+            "open" in line,
         )
         for line in read_yaml("exceptions.yaml")["exceptions"]
     )
@@ -132,14 +153,15 @@ def all_findings() -> tuple[Finding, ...]:
 @cache
 def all_statements(frame: str = "*", label: str = "*") -> tuple[Statement, ...]:
     """Every finding in every frame that takes it, as the frame says; exceptions are not looked at here."""
-    statements: list[Statement] = []
-    for finding in all_findings():
-        if not fnmatchcase(finding.label, label):
-            continue
-        for each in all_frames():
-            if fnmatchcase(each.id, frame) and each.takes(finding):
-                statements.extend(_stated(each, finding))
-    return tuple(statements)
+    frames = [each for each in all_frames() if fnmatchcase(each.id, frame)]
+    return tuple(
+        statement
+        for finding in all_findings()
+        if fnmatchcase(finding.label, label)
+        for each in frames
+        if each.takes(finding)
+        for statement in _stated(each, finding)
+    )
 
 
 def _stated(frame: Frame, finding: Finding) -> Iterator[Statement]:
@@ -159,35 +181,52 @@ def render(frame: Frame, finding: Finding) -> str:
         >>> render(frame_named("no_x"), finding_named("bronchiectasis"))
         'No bronchiectasis.'
     """
-    first, second = _fillers(frame, finding)
-    agreeing = AGREEING["plural" if finding.number == "plural" else "singular"]
-    words: dict[str, str] = {
-        **agreeing,
+    parts = []
+    words = _words(finding)
+    for literal, name in _pieces(frame.text):
+        parts.append(literal)
+        if name is None:
+            continue
+        if name in FILLERS:
+            parts.append(_filler(frame, finding, name))
+        elif name in words:
+            parts.append(words[name])
+        else:
+            parts.append(with_article(f"{name[2:-2]} {finding.text}", finding.number))
+    text = "".join(parts)
+    return text.upper() if frame.capitals else _with_capitals(text)
+
+
+@cache
+def _pieces(text: str) -> tuple[tuple[str, str | None], ...]:
+    """The text of a frame in turn: words, and the name of the place behind them."""
+    return tuple((literal, name) for literal, name, _, _ in Formatter().parse(text))
+
+
+@cache
+def _words(finding: Finding) -> dict[str, str]:
+    """What stands in the places for the finding; "{a questionable X}" is put together where it is asked for."""
+    with_a = with_article(finding.text, finding.number)
+    return {
+        **AGREEING["plural" if finding.number == "plural" else "singular"],
         "X": finding.text,
-        "a X": with_article(finding.text, finding.number),
+        "a X": with_a,
         "the X": finding.text if finding.text.startswith("the ") else f"the {finding.text}",
-        "X|wrapped": _wrapped(finding.text),
-        "a X|wrapped": _wrapped(with_article(finding.text, finding.number)),
+        "wrapped X": _wrapped(finding.text),
+        "wrapped a X": _wrapped(with_a),
         "Xs": finding.plural_text,
-        "A": first,
-        "a A": with_article(first, "singular"),
-        "the A": f"the {first}",
-        "B": second,
         "S": finding.subject,
         "P": finding.text,
         **dict(finding.parts),
     }
-    text = ADJECTIVE.sub(lambda found: with_article(f"{found[1]} {finding.text}", finding.number), frame.text)
-    for name, word in words.items():
-        text = text.replace("{" + name + "}", word)
-    return text.upper() if frame.capitals else _with_capitals(text)
 
 
-def _fillers(frame: Frame, finding: Finding) -> tuple[str, str]:
-    """Two other findings; which, is always the same for the same sentence."""
+def _filler(frame: Frame, finding: Finding, name: str) -> str:
+    """Another finding; which, is always the same for the same sentence."""
     fillers = _fitting_fillers(finding)
     start = zlib.crc32(f"{frame.id} {finding.text}".encode())
-    return fillers[start % len(fillers)], fillers[(start + 1) % len(fillers)]
+    filler = fillers[(start + (name == "B")) % len(fillers)]
+    return with_article(filler, "singular") if name == "a A" else f"the {filler}" if name == "the A" else filler
 
 
 @cache
@@ -209,8 +248,8 @@ def _wrapped(text: str) -> str:
 
 def _with_capitals(text: str) -> str:
     """Sentences and lines of a form begin with a capital."""
-    begins = r"(^|[.?] |\n)\W*\w" if ":" in text else r"(^|[.?] )\W*\w"
-    return re.sub(begins, lambda found: found[0].upper(), text)
+    begins = BEGINNING_OF_LINE if ":" in text else BEGINNING
+    return begins.sub(lambda found: found[0].upper(), text)
 
 
 def frame_named(frame_id: str) -> Frame:
