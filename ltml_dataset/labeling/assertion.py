@@ -353,7 +353,9 @@ class _Reader:
         )
         for i, mention in enumerate(self.mentions):
             is_before = member.start <= mention[2] and mention[1] <= start and mention[2] < member.end + 1
-            is_around = member.start <= mention[7] < start < mention[2]  # "gas is not seen in the mediastinum"
+            is_around = (
+                member.start <= mention[7] < start < mention[2] < member.end
+            )  # "gas is not seen in the mediastinum"
             if is_before or is_around:
                 if mention[0] < last_negation <= start and not cue.beside:
                     continue
@@ -526,7 +528,11 @@ def _judge_signs(
                 continue
             is_subject = is_verb and member.start <= mentions[i][0] < member.verb
             if (is_subject or where[i] == member.first - 1) and mentions[i][5] >= 0 and phrases[mentions[i][5]].sign:
-                verdicts[i] = Verdict(UNCERTAIN, "uncertainty", verdict.cue, verdict.first, verdict.last)
+                hedged = Verdict(UNCERTAIN, "uncertainty", verdict.cue, verdict.first, verdict.last)
+                for k, other in enumerate(mentions):
+                    same_words = other[0] < mentions[i][1] and mentions[i][0] < other[1] and other[4] == mentions[i][4]
+                    if same_words and verdicts[k].rule == "affirmed":
+                        verdicts[k] = hedged
 
 
 def _settle_by_denial(mentions: list[MentionSpan], verdicts: list[Verdict]) -> None:

@@ -153,6 +153,8 @@ class CompiledLexicon:
     """Label number -> rules built on its mentions."""
     implied_by: list[frozenset[int]]
     """Labels that are a case of each label."""
+    needed: frozenset[int]
+    """Modifier groups that a rule needs; the others only take words away."""
     prepositions: frozenset[str]
     """Characters of the prepositions of one word: a site may begin with one, a predicate end ("filled with")."""
     suppressor: int
@@ -221,6 +223,13 @@ class _Compiler:
                 frozenset(self.numbers[name] for name in label.implied_by if name in self.numbers)
                 for label in self.labels
             ],
+            needed=frozenset().union(
+                *(
+                    rule.needs | rule.needs_also
+                    for rules in (*site_rules.values(), *finding_rules.values())
+                    for rule in rules
+                )
+            ),
             prepositions=frozenset(self.vocabulary[word] for word in self.prepositions),
             suppressor=self.numbers.get("no_finding", -1),
         )

@@ -117,8 +117,12 @@ class _Composer:
                 continue
             for rule in rules:
                 if rule.alone and self._has_modifiers(rule, hit, hit):
-                    state = NEGATIVE if self._is_denied(rule, hit) else POSITIVE
-                    self.mentions.append(_mention(rule, hit, hit, state, -1))
+                    if self._is_denied(rule, hit):
+                        self.mentions.append(_mention(rule, hit, hit, NEGATIVE, -1))
+                        continue
+                    behind = self._needed_behind(rule, hit)
+                    first = -1 if behind is hit else hit[0]
+                    self.mentions.append(_mention(rule, hit, behind, POSITIVE, first))
         return self.mentions
 
     def _sort_by_part(self) -> None:
@@ -136,7 +140,7 @@ class _Composer:
         k = structure.part_at(predicate[0])
         here = self.by_part.get(k, [])
         left = [hit for hit in here if hit[2] == _SITE and hit[1] <= predicate[0]]
-        wall = next((cue[0] for cue in self.denials if cue[0] >= predicate[1]), 1 << 30)
+        wall = min((cue[0] for cue in (*self.denials, *self.hedges) if cue[0] >= predicate[1]), default=1 << 30)
         right = [
             hit
             for hit in here  # "increase in size of the heart": the two may share words
@@ -414,6 +418,21 @@ class _Composer:
         ]
         return bool(denied) and len(denied) == len(wanted)
 
+    def _needed_behind(self, rule: RuleEntry, anchor: Hit) -> Hit:
+        """What the rule needs, where it only stands behind the anchor as a predicate does; else the anchor."""
+        if not rule.needs:
+            return anchor
+        reach = self._reach(anchor[0], anchor[1], wide=False)
+        needed = [
+            (start, end)
+            for start, end, group in self.modifiers
+            if group in rule.needs and any(a <= start and end <= b for a, b in reach)
+        ]
+        if not needed or any(start < anchor[1] for start, _ in needed):
+            return anchor
+        start, end = min(needed)
+        return (start, end, _PREDICATE, -1)
+
     def _within(self, reach: list[tuple[int, int]]) -> set[int]:
         return {group for start, end, group in self.modifiers if any(a <= start and end <= b for a, b in reach)}
 
@@ -473,6 +492,8 @@ class _Composer:
 
     def _is_wall(self, hit: Hit) -> bool:
         """Whether modifiers beyond belong to something else."""
+        if hit[2] == _SITE and self.code[hit[0]] in self.compiled.prepositions:
+            return False  # "through a tear in the diaphragm" says where the finding is
         if hit[2] == _SITE:  # "lung" in the modifier "lung base" is no site of its own
             return not any(start <= hit[0] and end >= hit[1] for start, end, _ in self.modifiers)
         return hit[2] == _PHRASE

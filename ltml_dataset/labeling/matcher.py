@@ -138,11 +138,11 @@ def _shared_heads(code: str, start: int, end: int, ends: set[int], compiled: Com
     for skipped in range(1, _SHARED):
         for n in range(1, _SHARED):
             last = end + skipped + n
-            if last not in ends:
+            if last not in ends or any(place in ends for place in range(end, end + skipped)):
                 continue
             for m in range(1, min(_SHARED, start) + 1):
                 for _, role, ref in compiled.automaton.get(code[start - m : start] + code[last - n : last], ()):
-                    if role == _PHRASE and ref >= 0:
+                    if role == _PHRASE:
                         found.append((start - m, -last, role, ref))
     return found
 
@@ -177,12 +177,19 @@ def _hides(longer: Hit, hit: Hit, compiled: CompiledLexicon) -> bool:
 
 
 def find_modifiers(code: str, compiled: CompiledLexicon) -> list[Modifier]:
-    """Modifiers of a sentence; a longer one hides those inside it."""
+    """Modifiers of a sentence; a longer one of its own group, or of one that no rule needs, hides those inside it."""
+    needed = compiled.needed
     found = [
         (end - length + 1, end + 1, ref) for end, items in compiled.modifiers.iter(code) for length, _, ref in items
     ]
     return [
         one
         for one in found
-        if not any(o[0] <= one[0] and o[1] >= one[1] and o[1] - o[0] > one[1] - one[0] for o in found)
+        if not any(
+            o[0] <= one[0]
+            and o[1] >= one[1]
+            and o[1] - o[0] > one[1] - one[0]
+            and (o[2] == one[2] or o[2] not in needed)
+            for o in found
+        )
     ]

@@ -267,9 +267,9 @@ def _join(parts: list[Part], members: list[Member]) -> list[list[int]]:
         if i == 0:
             pass
         elif aside:
-            subject = members[aside - 1]
-            statement = subject.statement
-            subjects[statement] = [k for k in range(subject.first, subject.last + 1) if not parts[k].predicate]
+            owner = members[aside - 1]
+            statement = owner.statement
+            subjects[statement] = [k for k in range(owner.first, owner.last + 1) if not parts[k].predicate]
             for other in members[aside:i]:
                 other.aside = True
         elif opener == CLOSE:
