@@ -64,6 +64,8 @@ class BuildConfig(_Options):
     """default: patients split 7:1:2, all frontal images, all labels mined. paper: what the authors' release did."""
     label_set: str = "ltml39"
     """ltml39, chexpert14, or a YAML file."""
+    lexicon: Path | None = None
+    """Folder of your own words, laid over those that ship (docs/lexicons.md)."""
     profile: Literal["clinical", "paper"] | None = None
     """Phrases: clinical has the curated ones too, paper only CheXpert and Gamuts; by default as the protocol."""
     sections: Literal["default", "official", "all"] = "default"

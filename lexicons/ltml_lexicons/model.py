@@ -365,6 +365,52 @@ class SpellingFile(LexiconModel):
     """Word as found in reports -> word as written in this lexicon."""
 
 
+class AbbreviationFile(LexiconModel):
+    """`abbreviations.yaml`: short forms, and how a report explains its own."""
+
+    about: str
+    """What the file holds."""
+    meanings: dict[str, str]
+    """Abbreviation -> words it stands for, wherever the lexicon has them: in phrases, sites, predicates and cues.
+    Written in capitals it wants capitals."""
+    stops: list[str]
+    """Words written with a stop that ends no sentence, without that last stop."""
+    explained: "Explained"
+    """Abbreviations that a report explains itself ("pectus excavatum (PE)")."""
+
+
+class Explained(LexiconModel):
+    """When a report explains an abbreviation of the lexicon, which then means what the report says."""
+
+    brackets: list[Annotated[str, Field(min_length=2, max_length=2)]]
+    """Pairs of signs around the abbreviation behind its words, or around the words behind it."""
+    signs: list[Annotated[str, Field(min_length=1, max_length=1)]]
+    """Signs between the two ("PE = pleural effusion")."""
+    skipped: list[str]
+    """Words that may lack a letter in the abbreviation ("of")."""
+
+
+class NearWordFile(LexiconModel):
+    """`near_words.yaml`: when an unknown word is read as the one lexicon word that is nearly the same."""
+
+    about: str
+    """What the file holds."""
+    profiles: list[Literal["clinical", "paper", "gamuts"]]
+    """Profiles in which typing errors are read."""
+    shortest: Annotated[int, Field(ge=5)]
+    """Letters that both words have at least."""
+    two_edits: Annotated[int, Field(ge=8)]
+    """Letters from which two edits are one word still; below, one edit is."""
+    prefixes: list[str]
+    """Beginnings that decide: if one of the two words has it, both must."""
+    endings: list[str]
+    """Endings that decide: if one of the two words has it, both must."""
+    inflections: list[str]
+    """Endings that make another form of a word; words that differ by them alone are no typing errors."""
+    unread: list[str]
+    """Words that stay unread, near as they are."""
+
+
 class LabelSet(LexiconModel):
     """A choice of labels, in column order."""
 

@@ -55,7 +55,9 @@ def merge_given_labels(job: Job, studies: Studies) -> Merged:
             states, decided = merge_labels(studies.states, official)
             before = states.copy()
             if job.config.parents:
-                raise_parents(states, parent_columns(job.config.label_set, job.config.profile == "paper"))
+                raise_parents(
+                    states, parent_columns(job.config.label_set, job.config.profile == "paper", job.config.lexicon)
+                )
             drop_false_no_finding(states, names)
             is_official = (decided & (states == before))[:, :-1]
             sources = np.where(is_official, np.int8(LABEL_SOURCES.index("official")), np.int8(0))
@@ -82,9 +84,9 @@ def merge_verified_labels(merged: Merged, review: Path) -> Merged:
     return replace(merged, studies=reviewed.studies, notes=merged.notes + reviewed.notes)
 
 
-def parent_columns(label_set: str, is_paper: bool) -> list[tuple[int, int]]:
+def parent_columns(label_set: str, is_paper: bool, folder: Path | None = None) -> list[tuple[int, int]]:
     """(child, parent) column pairs of a label set, children of children first."""
-    chosen = choose_labels(label_set)
+    chosen = choose_labels(label_set, folder=folder)
     column_of = {label.id: column for column, label in enumerate(chosen.labels)}
     pairs: list[tuple[int, int]] = []
 

@@ -43,6 +43,7 @@ def label(
     engine: Engine = "rules",
     spacy_model: str | None = None,
     compat: Compat | None = None,
+    lexicon: Path | None = None,
     id_column: str | None = None,
     text_column: list[str] | None = None,
     parents: bool = True,
@@ -66,6 +67,7 @@ def label(
         engine: rules: by cues and their scope. spacy: negation and uncertainty on a dependency parse.
         spacy_model: Installed spaCy model for --engine spacy; by default the first English one with a parser.
         compat: chexpert: the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its 13 labels.
+        lexicon: Folder of your own words, laid over those that ship (docs/lexicons.md).
         id_column: Id column of a table.
         text_column: Text column of a table; several (repeated, or with commas) are read as sections of that name.
         parents: Let a parent label follow its children.
@@ -91,6 +93,7 @@ def label(
         text_columns=source.text_columns,
         compat=compat,
         spacy_model=spacy_model,
+        lexicon_folder=lexicon,
         section_overrides=load_overrides(section_overrides) if section_overrides else None,
     )
     summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers, show_progress=not json)
@@ -111,6 +114,7 @@ def explain(
     engine: Engine = "rules",
     spacy_model: str | None = None,
     compat: Compat | None = None,
+    lexicon: Path | None = None,
     json: bool = False,
 ) -> None:
     """Show every mention of one report in colour, how it is asserted, and the cue that decided.
@@ -123,6 +127,7 @@ def explain(
         engine: rules: by cues and their scope. spacy: negation and uncertainty on a dependency parse.
         spacy_model: Installed spaCy model for --engine spacy.
         compat: chexpert: the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its 13 labels.
+        lexicon: Folder of your own words, laid over those that ship (docs/lexicons.md).
         json: Print the mentions and labels as one JSON object.
     """
     from ltml_dataset.labeling.labeler import Labeler
@@ -135,6 +140,7 @@ def explain(
         engine=engine,
         compat=compat,
         spacy_model=spacy_model,
+        lexicon_folder=lexicon,
     )
     mentions = labeler.explain(report)
     row = labeler.label([report]).to_pylist()[0]

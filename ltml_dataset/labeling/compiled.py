@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import IntEnum
 from itertools import product
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 import ahocorasick
 
 from ltml_dataset.labeling.vocabulary import TOKEN, Vocabulary
+from ltml_lexicons.errors import LexiconError
 from ltml_lexicons.lexicon import Lexicon
 from ltml_lexicons.model import Composed, Label, Size, SourceKind, TermGroup
 
@@ -180,6 +182,7 @@ class _Compiler:
         self.patterns: list[tuple[list[str], bool, bool, tuple[Role, int]]] = []
         self.phrases: list[PhraseEntry] = []
         self.cues: list[CueEntry] = []
+        _check_roles(lexicon)
         for term in lexicon.words["termination"].groups["invisible"].wordings():
             self.vocabulary.add_invisible(term.text)
 
@@ -398,6 +401,24 @@ class _Compiler:
         if upper:
             return self.vocabulary.add_capitals(word)
         return self.vocabulary.forms(word)
+
+
+def _check_roles(lexicon: Lexicon) -> None:
+    """The roles of `cues/termination.yaml` are those that the code knows, and all of them.
+
+    Raises:
+        LexiconError: A role is unknown or missing.
+    """
+    name = "cues/termination.yaml"
+    known = {*(word.name.lower() for word in Word if word != Word.PSEUDO), "invisible"}
+    for role in lexicon.words["termination"].groups:
+        if role not in known:
+            near = get_close_matches(role, sorted(known), n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}."
+            raise LexiconError(f"{lexicon.files[name].where(('groups', role))}: unknown role `{role}`; {hint}")
+    missing = sorted(known - lexicon.words["termination"].groups.keys())
+    if missing:
+        raise LexiconError(f"{lexicon.files[name].where(('groups',))}: the role `{missing[0]}` is missing.")
 
 
 def _groups_of(rule: Composed) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from ltml_dataset.labeling.compiled import NEGATIVE, UNCERTAIN, CompiledLexicon,
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.matcher import Hit
 from ltml_dataset.labeling.structure import Structure
-from ltml_lexicons.dependency import DependencyRule, DependencyWord, load_dependency_rules
+from ltml_lexicons.dependency import DependencyRule, DependencyWord
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -66,14 +66,14 @@ class DependencyAsserter:
     the first member, up to a contrast ("but").
     """
 
-    def __init__(self, compiled: CompiledLexicon, nlp: "Language") -> None:
-        """Rules over the parses of `nlp`."""
+    def __init__(self, compiled: CompiledLexicon, nlp: "Language", rules: Sequence[DependencyRule]) -> None:
+        """`rules` over the parses of `nlp`."""
         from spacy.matcher import DependencyMatcher
 
         self._nlp = nlp
         self._kinds = [cue.kind for cue in compiled.cues]
         self._engine = AssertionEngine(compiled)
-        self._rules = load_dependency_rules()
+        self._rules = list(rules)
         self._matcher = DependencyMatcher(nlp.vocab)
         for number, rule in enumerate(self._rules):
             patterns = [_pattern(rule, use_lemma=False)]
