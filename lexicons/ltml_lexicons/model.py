@@ -8,7 +8,7 @@ import re
 from itertools import product
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """Lower-case words joined by underscores; never changes meaning once released."""
@@ -348,12 +348,12 @@ class PrecedenceFile(LexiconModel):
     order: list[list[CueKind]]
     """Kinds, the strongest first; those on one line are equal."""
 
-    @model_validator(mode="after")
-    def _names_every_kind_once(self) -> Self:
-        named = [kind for kinds in self.order for kind in kinds]
-        if sorted(named) != sorted(get_args(CueKind)):
+    @field_validator("order")
+    @classmethod
+    def _names_every_kind_once(cls, order: list[list[CueKind]]) -> list[list[CueKind]]:
+        if sorted(kind for kinds in order for kind in kinds) != sorted(get_args(CueKind)):
             raise ValueError(f"`order` must name each kind once: {', '.join(get_args(CueKind))}")
-        return self
+        return order
 
 
 class SpellingFile(LexiconModel):
@@ -382,10 +382,8 @@ class AbbreviationFile(LexiconModel):
 class Explained(LexiconModel):
     """When a report explains an abbreviation of the lexicon, which then means what the report says."""
 
-    brackets: list[Annotated[str, Field(min_length=2, max_length=2)]]
-    """Pairs of signs around the abbreviation behind its words, or around the words behind it."""
     signs: list[Annotated[str, Field(min_length=1, max_length=1)]]
-    """Signs between the two ("PE = pleural effusion")."""
+    """Signs that stand between words and abbreviation, in either order: opening brackets, the sign of equality."""
     skipped: list[str]
     """Words that may lack a letter in the abbreviation ("of")."""
 
@@ -404,7 +402,7 @@ class NearWordFile(LexiconModel):
     prefixes: list[str]
     """Beginnings that decide: if one of the two words has it, both must."""
     endings: list[str]
-    """Endings that decide: if one of the two words has it, both must."""
+    """Endings that decide: an unknown word that has one is read only as a word that has it too."""
     inflections: list[str]
     """Endings that make another form of a word; words that differ by them alone are no typing errors."""
     unread: list[str]

@@ -1,8 +1,8 @@
 """What `sections/*.yaml` may say: titles of report sections, and which of them are read."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ltml_lexicons.model import LexiconModel
 
@@ -101,11 +101,5 @@ class OfficialRules(LexiconModel):
     """Words that are the section of an unlisted title."""
     titles: tuple[str, ...]
     """Words of unlisted titles that open findings."""
-    choose: tuple[str, ...]
+    choose: tuple[str, ...] = Field(min_length=1)
     """Sections from which the one text is chosen, the first first."""
-
-    @model_validator(mode="after")
-    def _chooses_something(self) -> Self:
-        if not self.choose:
-            raise ValueError("`choose` must name a section")
-        return self

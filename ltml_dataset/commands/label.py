@@ -19,7 +19,7 @@ UNSAID, UNSAID_COLOUR = "not said", "dim"
 """Of a finding that stands in a condition, a question or a plan."""
 SIGNS = {1: "present", 0: "absent", -1: "uncertain"}
 Policy = Literal["default", "official", "all"]
-Profile = Literal["clinical", "paper"]
+Profile = Literal["clinical", "paper", "gamuts"]
 Engine = Literal["rules", "spacy"]
 Compat = Literal["chexpert"]
 
@@ -60,7 +60,8 @@ def label(
         out: Label file to write (.parquet).
         evidence: Also write one row per mention: where it stands, what decided it (.parquet). Holds report text.
         label_set: ltml39, chexpert14, another set's name, or a YAML file of yours.
-        profile: clinical uses every phrase, paper only those of CheXpert and Gamuts.
+        profile: clinical uses every phrase, paper only those of CheXpert and Gamuts, gamuts the Gamuts synonyms as they
+            stand.
         sections: Which sections are read: findings and impression, the one behind the official labels, or all.
         section_overrides: section_parser.py of MIT-LCP/mimic-cxr, or YAML: studies whose text is chosen by hand, for
             official sections.
@@ -122,7 +123,8 @@ def explain(
     Args:
         text: The report itself, a file that holds it, or - for standard input (also the default).
         label_set: ltml39, chexpert14, another set's name, or a YAML file of yours.
-        profile: clinical uses every phrase, paper only those of CheXpert and Gamuts.
+        profile: clinical uses every phrase, paper only those of CheXpert and Gamuts, gamuts the Gamuts synonyms as they
+            stand.
         sections: Which sections are read.
         engine: rules: by cues and their scope. spacy: negation and uncertainty on a dependency parse.
         spacy_model: Installed spaCy model for --engine spacy.

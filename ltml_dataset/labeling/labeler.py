@@ -24,7 +24,9 @@ from ltml_dataset.labeling.aggregate import (
 )
 from ltml_dataset.labeling.compiled import NOT_MENTIONED, RULES_VERSION, compile_lexicon
 from ltml_dataset.labeling.engines import Compat, Engine, make_judges
+from ltml_dataset.labeling.explained import Explainer, masked
 from ltml_dataset.labeling.judge import refers_back
+from ltml_dataset.labeling.near_words import near_words_of
 from ltml_dataset.labeling.sentence_store import (
     CUE_END,
     CUE_START,
@@ -49,14 +51,16 @@ from ltml_dataset.text.sections import (
     sections_to_label,
 )
 from ltml_dataset.text.sentences import Stops, sentences_of, split_sentences
-from ltml_lexicons.choose import DEFAULT_SET, choose_labels, labels_in_use
-from ltml_lexicons.model import SourceKind
+from ltml_lexicons.choose import DEFAULT_SET, ChosenLabels, choose_labels, labels_in_use
+from ltml_lexicons.gamuts import as_published
+from ltml_lexicons.model import Label, SourceKind
 
-Profile = Literal["clinical", "paper"]
+Profile = Literal["clinical", "paper", "gamuts"]
 
 PROFILE_KINDS: dict[Profile, frozenset[SourceKind]] = {
     "clinical": frozenset({"chexpert", "gamuts", "curated"}),
     "paper": frozenset({"chexpert", "gamuts"}),
+    "gamuts": frozenset({"gamuts"}),
 }
 ID_COLUMNS = ("report_id", "subject_id", "study_id")
 
@@ -114,7 +118,8 @@ class Labeler:
 
         Args:
             label_set: `ltml39`, `chexpert14`, another set's name, or a YAML file (a label set or a label).
-            profile: `clinical` uses every phrase, `paper` the CheXpert and Gamuts phrases only.
+            profile: `clinical` uses every phrase, `paper` the CheXpert and Gamuts phrases only, `gamuts` every name and
+                synonym of a label's Gamuts findings as it stands, and nothing else.
             sections: Which sections are read (`text.sections`).
             engine: How mentions are asserted.
             parents: Whether a parent label follows its children.
@@ -169,7 +174,9 @@ class Labeler:
         self.label_names: tuple[str, ...] = chosen.names
         self.lexicon_version: str = lexicon.version
         """Version of the words, with the name of a folder laid over them."""
-        compiled = compile_lexicon(lexicon, labels_in_use(chosen), PROFILE_KINDS[profile])
+        compiled = compile_lexicon(lexicon, labels_of(chosen, profile), PROFILE_KINDS[profile])
+        if profile in lexicon.near_words.profiles and compat is None:
+            compiled.vocabulary.read_near = near_words_of(lexicon).read
         self._compiled = compiled
         numbers = {label.id: i for i, label in enumerate(compiled.labels)}
         ancestry = [[*label.parents, *(label.paper_parents if profile == "paper" else ())] for label in compiled.labels]
@@ -187,6 +194,7 @@ class Labeler:
         self._is_shown = np.array([i in shown for i in range(len(compiled.labels))])
         judges = make_judges(compiled, engine, compat, spacy_model, lexicon.dependency)
         self._spans = judges.spans
+        self._explainer = Explainer(compiled, lexicon.abbreviations.explained)
         self._store = SentenceStore(judges.sentences, len(compiled.labels), compiled.vocabulary.visible)
         decided = (*judges.stamp, *([section_overrides.digest()] if section_overrides else []))
         self.fingerprint: str = _fingerprint(
@@ -316,19 +324,25 @@ class Labeler:
         for row, report_id in enumerate(ids):
             starts.append(len(numbers))
             texts = [column[row] for column in columns]
+            explained = self._explainer.otherwise(texts)
             for text, name, start, end in self._sections(names, texts, report_id):
                 section = section_numbers.setdefault(name, len(section_numbers))
                 before = -1
                 for first, sentence in sentences_of(text, start, end, stops):
+                    read, at = sentence, first
                     if before >= 0 and _MAY_REFER_BACK.search(sentence) and refers_back(sentence, self._compiled):
                         # "There is a small one on the left." is read with the sentence before it
-                        joined = text[before : first + len(sentence)]
-                        number = known.get(joined)
-                        numbers[-1] = add(joined) if number is None else number
+                        read, at = text[before : first + len(sentence)], before
+                    if explained:
+                        number: int | None = self._store.number_of(read, masked(read, explained))
+                    else:
+                        number = known.get(read)
+                    number = add(read) if number is None else number
+                    if at < first:
+                        numbers[-1] = number
                         continue
                     before = first
-                    number = known.get(sentence)
-                    numbers.append(add(sentence) if number is None else number)
+                    numbers.append(number)
                     bases.append(first)
                     sections.append(section)
         return _Read(
@@ -409,6 +423,12 @@ class Labeler:
 
 _MAY_REFER_BACK = re.compile(r"\bones?\b", re.IGNORECASE)
 """A cheap look before the lexicon decides whether a sentence opens with a pronoun."""
+
+
+def labels_of(chosen: ChosenLabels, profile: Profile) -> list[Label]:
+    """The labels a profile looks for, with its words."""
+    labels = labels_in_use(chosen)
+    return [as_published(label) for label in labels] if profile == "gamuts" else labels
 
 
 def _rebuilt(fingerprint: str, options: tuple[Any, ...]) -> Labeler:

@@ -10,6 +10,7 @@ from ltml_dataset.text.section_rules import SectionRules
 from ltml_lexicons.checking import NO_FINDING_ID
 from ltml_lexicons.compat import load_compat
 from ltml_lexicons.errors import LexiconError
+from ltml_lexicons.gamuts import as_published
 from ltml_lexicons.lexicon import Lexicon, load_lexicon
 from ltml_lexicons.mappings import load_mapping
 
@@ -29,10 +30,16 @@ def check_everything(folder: Path | None = None) -> Checked:
     Raises:
         LexiconError: A file breaks a rule; names file and line.
     """
-    lexicon = load_lexicon(folder=folder, cache=False)
+    lexicon = load_lexicon(folder=folder)
     SectionRules(lexicon.default_sections, lexicon.official_sections)
-    for kinds in PROFILE_KINDS.values():
-        compile_lexicon(lexicon, list(lexicon.labels.values()), kinds)
+    for profile, kinds in PROFILE_KINDS.items():
+        labels = list(lexicon.labels.values())
+        compiled = compile_lexicon(lexicon, [as_published(x) for x in labels] if profile == "gamuts" else labels, kinds)
+        if profile == "clinical" and compiled.unused_abbreviations:
+            short = compiled.unused_abbreviations[0]
+            where = lexicon.files["abbreviations.yaml"].where(("meanings", short))
+            meaning = lexicon.abbreviations.meanings[short]
+            raise LexiconError(f"{where}: `{short}` means `{meaning}`, which no phrase, site, predicate or cue has.")
     n_files: dict[str, int] = {}
     for name in lexicon.files:
         place, _, file = name.rpartition("/")
