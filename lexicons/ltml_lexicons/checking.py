@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ltml_lexicons.errors import LexiconError
 from ltml_lexicons.gamuts import gamuts_findings
 from ltml_lexicons.model import Label
-from ltml_lexicons.yaml_lines import KeyPath
+from ltml_lexicons.yaml_lines import Document, KeyPath
 
 if TYPE_CHECKING:
     from ltml_lexicons.lexicon import Lexicon
@@ -24,7 +24,7 @@ def check_lexicon(lexicon: "Lexicon") -> None:
     """
     seen_index: dict[int, str] = {}
     seen_name: dict[str, str] = {}
-    seen_phrase: dict[str, str] = {}
+    seen_phrase: dict[str, tuple[Label, KeyPath]] = {}
     known_findings = {finding.id for finding in gamuts_findings()}
     everything = [*lexicon.labels.values(), *([lexicon.no_finding] if lexicon.no_finding else [])]
     for label in everything:
@@ -92,7 +92,8 @@ def _expand(lexicon: "Lexicon", text: str, file: str, path: KeyPath) -> None:
 
 
 def _check_sections(lexicon: "Lexicon") -> None:
-    rules, where = lexicon.default_sections, lexicon.files["sections/default.yaml"].where
+    document = lexicon.files["sections/default.yaml"]
+    rules, where = lexicon.default_sections, document.where
     opened: dict[str, str] = {}
     for section, entry in rules.sections.items():
         for i, header in enumerate(entry.headers):
@@ -104,12 +105,12 @@ def _check_sections(lexicon: "Lexicon") -> None:
                 raise LexiconError(f"{line}: the title `{header}` stands in `{other}` too; remove one.")
             opened[header] = section
     for key in ("inline", "bare"):
-        for title in sorted(getattr(rules, key)):
+        for i, title in _listed(document, key):
             if title not in opened:
-                raise LexiconError(f"{where((key,))}: `{title}` opens no section; list it under `sections` too.")
-    for title in sorted(rules.always):
+                raise LexiconError(f"{where((key, i))}: `{title}` opens no section; list it under `sections` too.")
+    for i, title in _listed(document, "always"):
         if title not in rules.bare:
-            raise LexiconError(f"{where(('always',))}: `{title}` is not among `bare`; list it there too.")
+            raise LexiconError(f"{where(('always', i))}: `{title}` is not among `bare`; list it there too.")
     named = {
         "main": rules.main,
         "beside_main": rules.beside_main,
@@ -129,6 +130,12 @@ def _check_sections(lexicon: "Lexicon") -> None:
             raise LexiconError(f"{where(('values', name))}: `{pattern}` is no regular expression: {error}.") from None
 
 
+def _listed(document: Document, key: str) -> list[tuple[int, str]]:
+    """Items of a list with their places."""
+    items = document.value.get(key) if isinstance(document.value, dict) else None
+    return [(i, str(item)) for i, item in enumerate(items)] if isinstance(items, list) else []
+
+
 def _check_words(lexicon: "Lexicon") -> None:
     where = lexicon.files["spelling.yaml"].where
     for word, meant in lexicon.spelling.items():
@@ -143,7 +150,7 @@ def _check_words(lexicon: "Lexicon") -> None:
             raise LexiconError(f"{where(('meanings', short))}: an abbreviation and its words were expected.")
 
 
-def _check_phrases(lexicon: "Lexicon", label: Label, seen: dict[str, str]) -> None:
+def _check_phrases(lexicon: "Lexicon", label: Label, seen: dict[str, tuple[Label, KeyPath]]) -> None:
     where = lexicon.documents[label.id].where
     for field_name in ("mentions", "unmentions"):
         own: set[str] = set()
@@ -156,11 +163,16 @@ def _check_phrases(lexicon: "Lexicon", label: Label, seen: dict[str, str]) -> No
                 raise LexiconError(f"{where((field_name, i))}: `{phrase.text}` stands twice in `{field_name}`.")
             own.add(key)
             if field_name == "mentions" and label.id != NO_FINDING_ID and not getattr(phrase, "shared", False):
-                other = seen.setdefault(key, label.id)
-                if other != label.id:
+                earlier, path = seen.setdefault(key, (label, (field_name, i)))
+                if earlier.id != label.id:
+                    here: tuple[Label, KeyPath] = (label, (field_name, i))
+                    there = (earlier, path)
+                    if lexicon.documents[earlier.id].is_own(path):  # the user's file is the one to change
+                        here, there = there, here
                     raise LexiconError(
-                        f"{where((field_name, i))}: `{phrase.text}` already names `{other}`; "
-                        "keep it in one label and make the other its parent, or mark it `shared: true`."
+                        f"{lexicon.documents[here[0].id].where(here[1])}: `{phrase.text}` already names "
+                        f"`{there[0].id}`; keep it in one label and make the other its parent, or mark it "
+                        "`shared: true`."
                     )
 
 

@@ -63,6 +63,8 @@ class DependencyFile(LexiconModel):
 
     about: str
     """How to read the rules."""
+    contrast: frozenset[str]
+    """Words behind which a coordinated finding shares nothing with the one before."""
     rules: list[DependencyRule]
     """In order of precedence within a kind."""
 
@@ -75,4 +77,4 @@ def load_dependency_rules() -> list[DependencyRule]:
     """
     from ltml_lexicons.lexicon import load_lexicon
 
-    return list(load_lexicon().dependency)
+    return list(load_lexicon().dependency.rules)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ltml_lexicons.checking import NO_FINDING_ID, check_lexicon
-from ltml_lexicons.dependency import DependencyFile, DependencyRule
+from ltml_lexicons.dependency import DependencyFile
 from ltml_lexicons.errors import LexiconError
 from ltml_lexicons.model import (
     AbbreviationFile,
@@ -63,7 +63,7 @@ class Lexicon:
     label_sets: dict[str, LabelSet]
     default_sections: DefaultRules
     official_sections: OfficialRules
-    dependency: tuple[DependencyRule, ...]
+    dependency: DependencyFile
     abbreviations: AbbreviationFile
     near_words: NearWordFile
     own_labels: tuple[str, ...] = ()
@@ -119,8 +119,8 @@ def load_lexicon(
         lexicon = _with_own(root, texts, documents, own)
         if is_new or own:
             check_lexicon(lexicon)
-    except LexiconError:
-        if is_new:
+    except LexiconError as error:
+        if is_new or ", line " in str(error):
             raise
         # the cache has no lines: read the files again, for a message that has them
         lexicon = _with_own(root, texts, _parsed(texts), own)
@@ -254,7 +254,7 @@ def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str
         label_sets={name: validate(LabelSet, doc) for name, doc in folder("label_sets").items()},
         default_sections=validate(DefaultRules, file("sections/default.yaml")),
         official_sections=validate(OfficialRules, file("sections/official.yaml")),
-        dependency=tuple(validate(DependencyFile, file("dependency/rules.yaml")).rules),
+        dependency=validate(DependencyFile, file("dependency/rules.yaml")),
         abbreviations=validate(AbbreviationFile, file("abbreviations.yaml")),
         near_words=validate(NearWordFile, file("near_words.yaml")),
         documents=label_documents,

@@ -33,6 +33,10 @@ class Document:
         """What messages call the file."""
         return self.shown or self.path.name
 
+    def is_own(self, path: KeyPath) -> bool:
+        """Whether the value at `path` comes from a user's file."""
+        return bool(self.shown) or any(path[:length] in self.others for length in range(len(path), -1, -1))
+
     def where(self, path: KeyPath) -> str:
         """`file.yaml, line 12`, for the value at `path` or its nearest ancestor."""
         for length in range(len(path), -1, -1):
@@ -46,7 +50,8 @@ def part_of(document: Document, path: KeyPath, value: Value) -> Document:
     """The value at `path` as a document of its own that still knows its lines."""
     depth = len(path)
     lines = {key[depth:]: line for key, line in document.lines.items() if key[:depth] == path}
-    return Document(document.path, value, lines, document.shown)
+    others = {key[depth:]: name for key, name in document.others.items() if key[:depth] == path}
+    return Document(document.path, value, lines, document.shown, others)
 
 
 def read_document(path: Path, text: str, shown: str = "") -> Document:
@@ -87,6 +92,7 @@ def _value(document: Document, node: Node, path: KeyPath) -> Value:
             line = key_node.start_mark.line + 1
             raise LexiconError(f"`{document.name}`, line {line}: key `{key}` stands twice; keep one.")
         mapping[key] = _value(document, child, (*path, key))
+        document.lines[(*path, key)] = key_node.start_mark.line + 1
     return mapping
 
 

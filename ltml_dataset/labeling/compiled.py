@@ -15,7 +15,7 @@ from ltml_lexicons.lexicon import Lexicon
 from ltml_lexicons.model import Composed, Label, Size, SourceKind, TermGroup
 from ltml_lexicons.plurals import plural_of
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raise when the code decides differently with the same lexicon."""
 
 POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, -2

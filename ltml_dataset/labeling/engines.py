@@ -1,6 +1,5 @@
 """Which judge decides on a sentence, by the labeler's options."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -11,7 +10,7 @@ from ltml_dataset.labeling.compiled import CompiledLexicon
 from ltml_dataset.labeling.dependency import DependencyAsserter, load_model
 from ltml_dataset.labeling.judge import Judged, SentenceJudge
 from ltml_lexicons.compat import compat_text, load_compat
-from ltml_lexicons.dependency import DependencyRule
+from ltml_lexicons.dependency import DependencyFile
 
 Engine = Literal["rules", "spacy"]
 Compat = Literal["chexpert"]
@@ -42,7 +41,7 @@ def make_judges(
     engine: Engine,
     compat: Compat | None,
     spacy_model: str | None,
-    dependency: Sequence[DependencyRule],
+    dependency: DependencyFile,
 ) -> Judges:
     """Judges for the options of a labeler.
 
