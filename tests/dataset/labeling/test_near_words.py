@@ -1,6 +1,8 @@
 """Typing errors in long words are read, other words never."""
 
+import random
 import time
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -108,3 +110,23 @@ def test_many_unknown_words_cost_time_in_proportion() -> None:
     begin = time.process_time()
     reader().read("pneumothorax" * 10_000)
     assert time.process_time() - begin < 0.1
+
+
+def test_an_error_in_any_long_lexicon_word_is_read_right_or_not_at_all() -> None:
+    rng = random.Random(0)
+    words, stems = lexicon_words(load_lexicon())
+    counts = Counter[str]()
+    for word in sorted(word for word in words if len(word) >= 8 and word.isascii()):
+        at, letter = rng.randrange(1, len(word) - 1), rng.choice("abcdefghijklmnopqrstuvwxyz")
+        changed = (
+            word[:at] + word[at + 1 :],
+            word[:at] + letter + word[at:],
+            word[:at] + letter + word[at + 1 :],
+            word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+        )
+        for written in changed:
+            if written not in words and not written.startswith(tuple(stems)):
+                meant = reader().read(written)
+                counts["unread" if meant is None else "right" if meant == word else "wrong"] += 1
+    assert counts["wrong"] == 0
+    assert counts["right"] > 3 * counts["unread"]
