@@ -31,6 +31,8 @@ from ltml_lexicons.overlay import FILES, FOLDERS, lay_over, parse_overlay, read_
 from ltml_lexicons.sections import DefaultRules, OfficialRules
 from ltml_lexicons.yaml_lines import Document, part_of, read_document, validate
 
+_LISTS = ("gamuts.jsonl", "ordinary_words.txt")
+"""Word lists that decide labels too; no user lays anything over them."""
 WORD_FILES = ("pseudo", "termination")
 """Files of `cues/` that hold words by role, not cues."""
 
@@ -180,7 +182,7 @@ def _read_texts(root: Path) -> Texts:
     for folder in FOLDERS:
         for path in sorted((root / folder).glob("*.yaml")):
             texts[f"{folder}/{path.name}"] = (path, path.read_text(encoding="utf-8"))
-    for name in (*FILES, "VERSION"):
+    for name in (*FILES, *_LISTS, "VERSION"):
         path = root / name
         if not path.is_file():
             raise LexiconError(f"`{name}` was not found in `{root}`; a lexicon folder needs it.")

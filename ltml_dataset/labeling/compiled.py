@@ -345,13 +345,14 @@ class _Compiler:
         """Every pattern again with the abbreviation in the place of its words; those that no pattern has."""
         unused = []
         for short, meaning in self.lexicon.abbreviations.meanings.items():
-            words = [token for token in TOKEN.findall(meaning.lower()) if not self.vocabulary.is_invisible(token)]
+            spelt = [self.lexicon.spelling.get(token, token) for token in TOKEN.findall(meaning.lower())]
+            words = [token for token in spelt if not self.vocabulary.is_invisible(token)]
             # capitals stay capitals: no other token of a pattern has any
             tokens = [token if token.isupper() else token.lower() for token in TOKEN.findall(short)]
             found = []
             for pattern, stem, upper, item in self.patterns:
                 last = len(pattern) - len(words) - stem  # a stem is no whole word
-                if upper or words[0] not in pattern:
+                if upper or not words or words[0] not in pattern:
                     continue
                 at = next((i for i in range(last + 1) if pattern[i : i + len(words)] == words), -1)
                 if at >= 0:
