@@ -64,8 +64,11 @@ class BuildConfig(_Options):
     """default: patients split 7:1:2, all frontal images, all labels mined. paper: what the authors' release did."""
     label_set: str = "ltml39"
     """ltml39, chexpert14, or a YAML file."""
-    profile: Literal["clinical", "paper"] | None = None
-    """Phrases: clinical has the curated ones too, paper only CheXpert and Gamuts; by default as the protocol."""
+    lexicon: Path | None = None
+    """Folder of your own words, laid over those that ship (docs/lexicons.md)."""
+    profile: Literal["clinical", "paper", "gamuts"] | None = None
+    """Phrases: clinical has the curated ones too, paper only CheXpert and Gamuts, gamuts the Gamuts synonyms as they
+    stand; by default as the protocol."""
     sections: Literal["default", "official", "all"] = "default"
     """Sections that count: findings and impression; as the official labels chose; or all."""
     section_overrides: Path | None = None

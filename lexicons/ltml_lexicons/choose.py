@@ -1,5 +1,6 @@
 """Which labels to look for: a named set, a set file, or the 39 and one label file of the user's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,37 +23,45 @@ class ChosenLabels:
     """Column names, in the order of `labels`; `No Finding` is not among them."""
 
 
-def choose_labels(spec: str | Path = DEFAULT_SET, root: Path | None = None) -> ChosenLabels:
-    """The labels a user asked for.
+def choose_labels(spec: str | Path = DEFAULT_SET, root: Path | None = None, folder: Path | None = None) -> ChosenLabels:
+    """The labels a user asked for; labels that a lexicon folder brings join the 39.
 
     Args:
         spec: Name of a set that ships with the package (`ltml39`, `chexpert14`, ...), a set file (key `labels`),
             or a label file (key `mentions`), which joins the 39.
         root: Folder of the lexicon, the package's own by default.
+        folder: A user's lexicon folder, laid over it.
 
     Raises:
         LexiconError: There is no such set or file, or a file breaks a rule.
     """
     text = str(spec)
     if not text.endswith((".yaml", ".yml")):
-        lexicon = load_lexicon(root)
+        lexicon = load_lexicon(root, folder=folder)
         if text not in lexicon.label_sets:
             known = ", ".join(sorted(lexicon.label_sets))
             raise LexiconError(f"Label set `{text}` is unknown; choose one of {known}, or give a .yaml file.")
-        return _chosen(lexicon, lexicon.label_sets[text], f"`{text}.yaml`")
+        label_set = lexicon.label_sets[text]
+        if text == DEFAULT_SET:
+            label_set = _joined(label_set, lexicon.own_labels)
+        return _chosen(lexicon, label_set, f"`{text}.yaml`")
     path = Path(text)
     if not path.is_file():
         raise LexiconError(f"`{path}` was not found; a label set file or a label file was expected.")
     document = read_document(path, path.read_text(encoding="utf-8"))
     if isinstance(document.value, dict) and "labels" in document.value:
-        return _from_set_file(path, document, root)
-    lexicon = load_lexicon(root, [path])
+        return _from_set_file(path, document, root, folder)
+    lexicon = load_lexicon(root, [path], folder=folder)
     if DEFAULT_SET not in lexicon.label_sets:
         raise LexiconError(f"Label set `{DEFAULT_SET}` is missing from the lexicon that `{path}` joins.")
     default = lexicon.label_sets[DEFAULT_SET]
-    labels = list(default.labels) if path.stem in default.labels else [*default.labels, path.stem]
-    together = default.model_copy(update={"id": path.stem, "labels": labels})
+    together = _joined(default, (*lexicon.own_labels, path.stem)).model_copy(update={"id": path.stem})
     return _chosen(lexicon, together, f"`{path.name}`")
+
+
+def _joined(label_set: LabelSet, more: Sequence[str]) -> LabelSet:
+    """The set with further labels behind its own."""
+    return label_set.model_copy(update={"labels": list(dict.fromkeys([*label_set.labels, *more]))})
 
 
 def labels_in_use(chosen: ChosenLabels) -> list[Label]:
@@ -83,13 +92,13 @@ def find_label(lexicon: Lexicon, name: str) -> Label | None:
     return next((label for label in everything if label.name.lower() == wanted), None)
 
 
-def _from_set_file(path: Path, document: Document, root: Path | None) -> ChosenLabels:
+def _from_set_file(path: Path, document: Document, root: Path | None, folder: Path | None) -> ChosenLabels:
     label_set = validate(LabelSet, document)
     if isinstance(document.value, dict) and "id" not in document.value:
         label_set = label_set.model_copy(update={"id": path.stem})
     written = document.value.get("own") if isinstance(document.value, dict) else None
     pages = [part_of(document, ("own", i), page) for i, page in enumerate(written if isinstance(written, list) else [])]
-    lexicon = load_lexicon(root, [path.parent / name for name in label_set.files], pages)
+    lexicon = load_lexicon(root, [path.parent / name for name in label_set.files], pages, folder=folder)
     return _chosen(lexicon, label_set, f"`{path.name}`")
 
 

@@ -1,13 +1,10 @@
 """Rules on dependency parses, as data."""
 
-from importlib.resources import files
-from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ltml_lexicons.model import Identifier, LexiconModel
-from ltml_lexicons.yaml_lines import read_document, validate
 
 RuleKind = Literal["open", "negation", "uncertainty"]
 
@@ -43,7 +40,22 @@ class DependencyRule(LexiconModel):
     finding_not: tuple[str, ...] = ()
     """Dependency labels that the finding must not have (`nsubj`: "opacity may represent ..." is no hedged opacity)."""
     words: list[DependencyWord] = Field(min_length=1)
-    """The words besides the finding."""
+    """The words besides the finding; one is the `cue`."""
+
+    @model_validator(mode="after")
+    def _is_tied_together(self) -> Self:
+        known = ["finding"]
+        for word in self.words:
+            if word.of not in known:
+                raise ValueError(f"word `{word.id}` is tied to `{word.of}`, which is none of {', '.join(known)}")
+            if word.id in known:
+                raise ValueError(f"two words are called `{word.id}`")
+            if not (word.word or word.lemma or word.dep or word.pos) and word.id == "cue":
+                raise ValueError("the cue has neither `word`, `lemma`, `dep` nor `pos`")
+            known.append(word.id)
+        if "cue" not in known:
+            raise ValueError("no word is called `cue`")
+        return self
 
 
 class DependencyFile(LexiconModel):
@@ -51,6 +63,8 @@ class DependencyFile(LexiconModel):
 
     about: str
     """How to read the rules."""
+    contrast: frozenset[str]
+    """Words behind which a coordinated finding shares nothing with the one before."""
     rules: list[DependencyRule]
     """In order of precedence within a kind."""
 
@@ -61,9 +75,6 @@ def load_dependency_rules() -> list[DependencyRule]:
     Raises:
         LexiconError: The file breaks a rule of its own.
     """
-    return validate(DependencyFile, read_document(Path("dependency/rules.yaml"), dependency_text())).rules
+    from ltml_lexicons.lexicon import load_lexicon
 
-
-def dependency_text() -> str:
-    """The file itself, for fingerprints."""
-    return files("ltml_lexicons").joinpath("dependency", "rules.yaml").read_text(encoding="utf-8")
+    return list(load_lexicon().dependency.rules)

@@ -109,7 +109,12 @@ def shipped_draft(name: str, lexicon: Lexicon) -> str | None:
     A user's file of the same id replaces the page.
     """
     label = find_label(lexicon, name)
-    if label is None or label.id in lexicon.label_sets[DEFAULT_SET].labels or label is lexicon.no_finding:
+    if (
+        label is None
+        or label.id in lexicon.own_labels
+        or label.id in lexicon.label_sets[DEFAULT_SET].labels
+        or label is lexicon.no_finding
+    ):
         return None
     text = (package_root() / "labels" / f"{label.id}.yaml").read_text(encoding="utf-8")
     return _SHIPPED.format(name=label.name, id=label.id) + text

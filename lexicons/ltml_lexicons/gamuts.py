@@ -10,6 +10,8 @@ from difflib import SequenceMatcher
 from functools import cache
 from importlib.resources import files
 
+from ltml_lexicons.model import Label, OwnGroups, Phrase
+
 
 @dataclass(frozen=True, slots=True)
 class GamutsFinding:
@@ -31,6 +33,31 @@ def gamuts_findings() -> tuple[GamutsFinding, ...]:
     lines = files("ltml_lexicons").joinpath("gamuts.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     return tuple(GamutsFinding(row["id"], row["name"], tuple(row["synonyms"])) for row in rows)
+
+
+def as_published(label: Label) -> Label:
+    """The label with the names and synonyms of its Gamuts findings for words, as they stand, and no others.
+
+    Nothing hides them, no plural is made, nothing is composed; a label without a Gamuts finding has no words.
+    """
+    wanted = [finding for finding in gamuts_findings() if finding.id in label.gamuts]
+    terms = {term.lower(): term for finding in wanted for term in finding.terms}
+    return label.model_copy(
+        update={
+            "mentions": [
+                Phrase(text=term, source="gamuts", plural=False, upper=_is_abbreviation(term), shared=True)
+                for term in terms.values()
+            ],
+            "unmentions": [],
+            "composed": [],
+            "groups": OwnGroups(),
+        }
+    )
+
+
+def _is_abbreviation(term: str) -> bool:
+    """Whether a published term is one word in capitals, which small letters would make another word."""
+    return term.isupper() and term.isalpha()
 
 
 def search_gamuts(query: str, limit: int = 10) -> list[GamutsFinding]:

@@ -4,18 +4,22 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TypeAlias
 
+from ltml_lexicons.checking import NO_FINDING_ID, check_lexicon
+from ltml_lexicons.dependency import DependencyFile
 from ltml_lexicons.errors import LexiconError
 from ltml_lexicons.model import (
+    AbbreviationFile,
     CueFile,
     FormFile,
     Label,
     LabelSet,
+    NearWordFile,
     PrecedenceFile,
     Source,
     SourceKind,
@@ -23,9 +27,14 @@ from ltml_lexicons.model import (
     TermFile,
     WordFile,
 )
-from ltml_lexicons.yaml_lines import Document, read_document, validate
+from ltml_lexicons.overlay import FILES, FOLDERS, lay_over, parse_overlay, read_overlay
+from ltml_lexicons.sections import DefaultRules, OfficialRules
+from ltml_lexicons.yaml_lines import Document, part_of, read_document, validate
 
-NO_FINDING_ID = "no_finding"
+_LISTS = ("gamuts.jsonl", "ordinary_words.txt")
+"""Word lists that decide labels too; no user lays anything over them."""
+WORD_FILES = ("pseudo", "termination")
+"""Files of `cues/` that hold words by role, not cues."""
 
 Texts: TypeAlias = dict[str, tuple[Path, str]]
 """File name relative to the lexicon folder -> where it is and what it says."""
@@ -54,8 +63,17 @@ class Lexicon:
     spelling: dict[str, str]
     """Other spelling -> the lexicon's (`oedema` -> `edema`)."""
     label_sets: dict[str, LabelSet]
+    default_sections: DefaultRules
+    official_sections: OfficialRules
+    dependency: DependencyFile
+    abbreviations: AbbreviationFile
+    near_words: NearWordFile
+    own_labels: tuple[str, ...] = ()
+    """Ids of labels that a user's folder brings and the package does not have."""
     documents: dict[str, Document] = field(repr=False, default_factory=dict)
     """Parsed label files by label id, for messages with a line number."""
+    files: dict[str, Document] = field(repr=False, default_factory=dict)
+    """All parsed files by name relative to the lexicon folder."""
 
     def source_kind(self, label: Label, source: str) -> SourceKind:
         """Kind of a source named in `label`."""
@@ -73,17 +91,19 @@ def load_lexicon(
     extra_labels: Sequence[Path] = (),
     written_out: Sequence[Document] = (),
     *,
+    folder: Path | None = None,
     cache: bool = True,
 ) -> Lexicon:
-    """The lexicon of `root` (the package's own by default), with a user's label files added.
+    """The lexicon of `root` (the package's own by default), with a user's folder laid over it and label files added.
 
     Reading YAML costs most of a second, so the result is kept in the user's cache folder under the digest of
     all files; a changed word makes another digest. A user's files are read and checked every time.
 
     Args:
-        root: Folder with `labels/`, `anatomy/`, `cues/`, `label_sets/`, `sources.yaml`, `VERSION`.
+        root: Folder with all that the package's own has.
         extra_labels: Label files that join; an id of the lexicon's own replaces that label.
         written_out: Label pages that join and stand in a set file.
+        folder: A user's lexicon folder, laid over the lexicon (`overlay.py`).
         cache: Use and fill the cache.
 
     Raises:
@@ -96,18 +116,61 @@ def load_lexicon(
     is_new = documents is None
     if documents is None:
         documents = _parsed(texts)
-    own = _read_own_texts(extra_labels)
-    own_documents = _parsed(own)
-    for page in written_out:
-        name = f"labels/{page.value['id'] if isinstance(page.value, dict) else 'unnamed'}.yaml"
-        own[name] = (page.path, json.dumps(page.value, sort_keys=True))
-        own_documents[name] = page
-    lexicon = _build(root, {**texts, **own}, {**documents, **own_documents}, _digest({**texts, **own}))
-    if is_new or own:
+    own = _Own.read(folder, extra_labels, written_out)
+    try:
+        lexicon = _with_own(root, texts, documents, own)
+        if is_new or own:
+            check_lexicon(lexicon)
+    except LexiconError as error:
+        if is_new or ", line " in str(error):
+            raise
+        # the cache has no lines: read the files again, for a message that has them
+        lexicon = _with_own(root, texts, _parsed(texts), own)
         check_lexicon(lexicon)
     if cached is not None and is_new:
         _to_cache(cached, documents)
     return lexicon
+
+
+@dataclass(frozen=True)
+class _Own:
+    """What a user adds."""
+
+    folder: Path | None
+    overlay: dict[str, Document]
+    """Files of the folder."""
+    pages: dict[str, Document]
+    """Label files and pages that join whole."""
+    texts: Texts
+
+    def __bool__(self) -> bool:
+        return bool(self.texts)
+
+    @classmethod
+    def read(cls, folder: Path | None, extra_labels: Sequence[Path], written_out: Sequence[Document]) -> "_Own":
+        laid = read_overlay(folder) if folder is not None else {}
+        joined = _read_own_texts(extra_labels)
+        pages = _parsed(joined)
+        for page in written_out:
+            name = f"labels/{page.value['id'] if isinstance(page.value, dict) else 'unnamed'}.yaml"
+            joined[name] = (page.path, json.dumps(page.value, sort_keys=True))
+            pages[name] = page
+        texts = {**{f"own/{name}": text for name, text in laid.items()}, **joined}
+        return cls(folder, parse_overlay(folder, laid) if folder is not None else {}, pages, texts)
+
+
+def _with_own(root: Path, texts: Texts, documents: dict[str, Document], own: _Own) -> Lexicon:
+    laid = {**lay_over(documents, own.overlay), **own.pages}
+    lexicon = _build(root, texts, laid, _digest({**texts, **own.texts}))
+    if own.folder is None:
+        return lexicon
+    brought = {Path(name).stem for name in own.overlay if name.startswith("labels/") and name not in documents}
+    name = own.folder.resolve().name
+    return replace(
+        lexicon,
+        version=f"{lexicon.version}+{name}",
+        own_labels=tuple(label for label in lexicon.labels if label in brought),
+    )
 
 
 def _parsed(texts: Texts) -> dict[str, Document]:
@@ -116,10 +179,10 @@ def _parsed(texts: Texts) -> dict[str, Document]:
 
 def _read_texts(root: Path) -> Texts:
     texts: Texts = {}
-    for folder in ("anatomy", "cues", "label_sets", "labels"):
+    for folder in FOLDERS:
         for path in sorted((root / folder).glob("*.yaml")):
             texts[f"{folder}/{path.name}"] = (path, path.read_text(encoding="utf-8"))
-    for name in ("sources.yaml", "spelling.yaml", "VERSION"):
+    for name in (*FILES, *_LISTS, "VERSION"):
         path = root / name
         if not path.is_file():
             raise LexiconError(f"`{name}` was not found in `{root}`; a lexicon folder needs it.")
@@ -146,20 +209,22 @@ def _digest(texts: Texts) -> str:
 
 
 def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str) -> Lexicon:
+    def file(name: str) -> Document:
+        if name not in documents:
+            raise LexiconError(f"`{name}` was not found in `{root}`; a lexicon folder needs it.")
+        return documents[name]
+
     def folder(name: str) -> dict[str, Document]:
         return {Path(key).stem: doc for key, doc in documents.items() if key.startswith(f"{name}/")}
 
     def anatomy(name: str) -> TermFile:
-        if f"anatomy/{name}.yaml" not in documents:
-            raise LexiconError(f"`anatomy/{name}.yaml` was not found in `{root}`.")
-        return validate(TermFile, documents[f"anatomy/{name}.yaml"])
+        return validate(TermFile, file(f"anatomy/{name}.yaml"))
 
     sources_document = documents["sources.yaml"]
     if not isinstance(sources_document.value, dict):
         raise LexiconError("`sources.yaml`: expected a mapping of source names.")
     sources = {
-        key: validate(Source, Document(sources_document.path, value, {(): sources_document.lines.get((key,), 1)}))
-        for key, value in sources_document.value.items()
+        key: validate(Source, part_of(sources_document, (key,), value)) for key, value in sources_document.value.items()
     }
     label_documents = folder("labels")
     labels = {stem: validate(Label, doc) for stem, doc in label_documents.items()}
@@ -170,11 +235,8 @@ def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str
     no_finding = labels.pop(NO_FINDING_ID, None)
     everything = [*labels.values(), *([no_finding] if no_finding else [])]
     cue_documents = folder("cues")
-    word_files = {"pseudo", "termination"}
-    for name in (*sorted(word_files), "forms", "precedence"):
-        if name not in cue_documents:
-            raise LexiconError(f"`cues/{name}.yaml` was not found in `{root}`; a lexicon folder needs it.")
-    grammar = {name: cue_documents.pop(name) for name in ("forms", "precedence")}
+    word_files = {name: file(f"cues/{name}.yaml") for name in WORD_FILES}
+    grammar = {name: file(f"cues/{name}.yaml") for name in ("forms", "precedence")}
     return Lexicon(
         version=texts["VERSION"][1].strip(),
         digest=digest,
@@ -184,13 +246,21 @@ def _build(root: Path, texts: Texts, documents: dict[str, Document], digest: str
         sites=_with_own_groups(anatomy("sites"), "sites", everything, label_documents),
         predicates=_with_own_groups(anatomy("predicates"), "predicates", everything, label_documents),
         modifiers=_with_own_groups(anatomy("modifiers"), "modifiers", everything, label_documents),
-        cues={name: validate(CueFile, doc) for name, doc in cue_documents.items() if name not in word_files},
-        words={name: validate(WordFile, doc) for name, doc in cue_documents.items() if name in word_files},
+        cues={
+            name: validate(CueFile, doc) for name, doc in cue_documents.items() if name not in {*word_files, *grammar}
+        },
+        words={name: validate(WordFile, doc) for name, doc in word_files.items()},
         forms=validate(FormFile, grammar["forms"]),
         precedence=[list(kinds) for kinds in validate(PrecedenceFile, grammar["precedence"]).order],
         spelling=validate(SpellingFile, documents["spelling.yaml"]).words,
         label_sets={name: validate(LabelSet, doc) for name, doc in folder("label_sets").items()},
+        default_sections=validate(DefaultRules, file("sections/default.yaml")),
+        official_sections=validate(OfficialRules, file("sections/official.yaml")),
+        dependency=validate(DependencyFile, file("dependency/rules.yaml")),
+        abbreviations=validate(AbbreviationFile, file("abbreviations.yaml")),
+        near_words=validate(NearWordFile, file("near_words.yaml")),
         documents=label_documents,
+        files=documents,
     )
 
 
@@ -206,101 +276,14 @@ def _with_own_groups(shared: TermFile, kind: str, labels: Sequence[Label], docum
     return shared.model_copy(update={"groups": groups})
 
 
-def check_lexicon(lexicon: Lexicon) -> None:
-    """Rules that concern several files at once.
-
-    Raises:
-        LexiconError: Unknown source, parent, group or label; duplicate index, name or phrase.
-    """
-    seen_index: dict[int, str] = {}
-    seen_name: dict[str, str] = {}
-    seen_phrase: dict[str, str] = {}
-    everything = [*lexicon.labels.values(), *([lexicon.no_finding] if lexicon.no_finding else [])]
-    for label in everything:
-        where = lexicon.documents[label.id].where
-        if (other := seen_index.setdefault(label.index, label.id)) != label.id:
-            raise LexiconError(
-                f"{where(('index',))}: index {label.index} already belongs to `{other}`; take a free one."
-            )
-        if (other := seen_name.setdefault(label.name.lower(), label.id)) != label.id:
-            raise LexiconError(f"{where(('name',))}: name `{label.name}` already belongs to `{other}`.")
-        for parents in ("parents", "paper_parents", "implied_by"):
-            for i, parent in enumerate(getattr(label, parents)):
-                if parent not in lexicon.labels:
-                    raise LexiconError(f"{where((parents, i))}: unknown label `{parent}`; no label file has that id.")
-        _check_phrases(lexicon, label, seen_phrase)
-        _check_composed(lexicon, label)
-    _check_parents_end(lexicon)
-    for label_set in lexicon.label_sets.values():
-        for name in label_set.labels:
-            if name not in lexicon.labels:
-                raise LexiconError(f"`{label_set.id}.yaml`: unknown label `{name}`; no label file has that id.")
-
-
-def _check_phrases(lexicon: Lexicon, label: Label, seen: dict[str, str]) -> None:
-    where = lexicon.documents[label.id].where
-    for field_name in ("mentions", "unmentions"):
-        own: set[str] = set()
-        for i, phrase in enumerate(getattr(label, field_name)):
-            if phrase.source not in lexicon.sources and phrase.source not in label.sources:
-                line = where((field_name, i, "source"))
-                raise LexiconError(f"{line}: unknown source `{phrase.source}`; add it to `sources.yaml` or `sources`.")
-            key = " ".join(phrase.text.lower().split())
-            if key in own:
-                raise LexiconError(f"{where((field_name, i))}: `{phrase.text}` stands twice in `{field_name}`.")
-            own.add(key)
-            if field_name == "mentions" and label.id != NO_FINDING_ID and not getattr(phrase, "shared", False):
-                other = seen.setdefault(key, label.id)
-                if other != label.id:
-                    raise LexiconError(
-                        f"{where((field_name, i))}: `{phrase.text}` already names `{other}`; "
-                        "keep it in one label and make the other its parent, or mark it `shared: true`."
-                    )
-
-
-def _check_composed(lexicon: Lexicon, label: Label) -> None:
-    where = lexicon.documents[label.id].where
-    for i, rule in enumerate(label.composed):
-        groups: list[tuple[str, Container[str]]] = [
-            ("site", lexicon.sites.groups),
-            ("abnormal", lexicon.predicates.groups),
-            ("uncertain", lexicon.predicates.groups),
-            ("normal", lexicon.predicates.groups),
-            ("needs", lexicon.modifiers.groups),
-            ("needs_also", lexicon.modifiers.groups),
-            ("forbids", lexicon.modifiers.groups),
-            ("finding", lexicon.labels),
-        ]
-        for key, known in groups:
-            for j, name in enumerate(getattr(rule, key)):
-                if name not in known:
-                    raise LexiconError(f"{where(('composed', i, key, j))}: unknown group `{name}` in `{key}`.")
-        if rule.source not in lexicon.sources and rule.source not in label.sources:
-            raise LexiconError(f"{where(('composed', i))}: unknown source `{rule.source}`.")
-
-
-def _check_parents_end(lexicon: Lexicon) -> None:
-    for start in lexicon.labels:
-        reached: set[str] = set()
-        frontier = [start]
-        while frontier:
-            label = lexicon.labels[frontier.pop()]
-            for parent in (*label.parents, *label.paper_parents):
-                if parent == start:
-                    line = lexicon.documents[start].where(("parents",))
-                    raise LexiconError(f"{line}: `{start}` is its own ancestor; drop one of the parents.")
-                if parent not in reached:
-                    reached.add(parent)
-                    frontier.append(parent)
-
-
 def _cache_path(digest: str) -> Path | None:
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         folder = (Path(base) if base else Path.home() / ".cache") / "ltml-mimic-cxr"
     except RuntimeError:  # no home folder
         return None
-    own = Path(__file__).with_name("model.py").read_bytes() + Path(__file__).read_bytes()
+    modules = ("model.py", "lexicon.py", "checking.py", "sections.py", "dependency.py", "yaml_lines.py")
+    own = b"".join(Path(__file__).with_name(name).read_bytes() for name in modules)
     code = hashlib.sha256(own).hexdigest()
     return folder / f"lexicon-{digest[:24]}-{code[:8]}.json"
 

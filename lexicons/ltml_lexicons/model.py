@@ -8,7 +8,7 @@ import re
 from itertools import product
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """Lower-case words joined by underscores; never changes meaning once released."""
@@ -348,12 +348,12 @@ class PrecedenceFile(LexiconModel):
     order: list[list[CueKind]]
     """Kinds, the strongest first; those on one line are equal."""
 
-    @model_validator(mode="after")
-    def _names_every_kind_once(self) -> Self:
-        named = [kind for kinds in self.order for kind in kinds]
-        if sorted(named) != sorted(get_args(CueKind)):
+    @field_validator("order")
+    @classmethod
+    def _names_every_kind_once(cls, order: list[list[CueKind]]) -> list[list[CueKind]]:
+        if sorted(kind for kinds in order for kind in kinds) != sorted(get_args(CueKind)):
             raise ValueError(f"`order` must name each kind once: {', '.join(get_args(CueKind))}")
-        return self
+        return order
 
 
 class SpellingFile(LexiconModel):
@@ -363,6 +363,50 @@ class SpellingFile(LexiconModel):
     """What the file holds."""
     words: dict[str, str]
     """Word as found in reports -> word as written in this lexicon."""
+
+
+class AbbreviationFile(LexiconModel):
+    """`abbreviations.yaml`: short forms, and how a report explains its own."""
+
+    about: str
+    """What the file holds."""
+    meanings: dict[str, str]
+    """Abbreviation -> words it stands for, wherever the lexicon has them: in phrases, sites, predicates and cues.
+    Written in capitals it wants capitals."""
+    stops: list[str]
+    """Words written with a stop that ends no sentence, without that last stop."""
+    explained: "Explained"
+    """Abbreviations that a report explains itself ("pectus excavatum (PE)")."""
+
+
+class Explained(LexiconModel):
+    """When a report explains an abbreviation of the lexicon, which then means what the report says."""
+
+    signs: list[Annotated[str, Field(min_length=1, max_length=1)]]
+    """Signs that stand between words and abbreviation, in either order: opening brackets, the sign of equality."""
+    skipped: list[str]
+    """Words that may lack a letter in the abbreviation ("of")."""
+
+
+class NearWordFile(LexiconModel):
+    """`near_words.yaml`: when an unknown word is read as the one lexicon word that is nearly the same."""
+
+    about: str
+    """What the file holds."""
+    profiles: list[Literal["clinical", "paper", "gamuts"]]
+    """Profiles in which typing errors are read."""
+    shortest: Annotated[int, Field(ge=5)]
+    """Letters that both words have at least."""
+    two_edits: Annotated[int, Field(ge=8)]
+    """Letters from which two edits are one word still; below, one edit is."""
+    prefixes: list[str]
+    """Beginnings that decide: if one of the two words has it, both must."""
+    endings: list[str]
+    """Endings that decide: an unknown word that has one is read only as a word that has it too."""
+    inflections: list[str]
+    """Endings that make another form of a word; words that differ by them alone are no typing errors."""
+    unread: list[str]
+    """Words that stay unread, near as they are."""
 
 
 class LabelSet(LexiconModel):

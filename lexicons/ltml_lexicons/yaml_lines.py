@@ -23,36 +23,56 @@ class Document:
     path: Path
     value: Value = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
+    shown: str = ""
+    """Name in messages; the file's own where empty."""
+    others: dict[KeyPath, str] = field(default_factory=dict)
+    """Values that another file laid over this one, with the name of that file."""
+
+    @property
+    def name(self) -> str:
+        """What messages call the file."""
+        return self.shown or self.path.name
+
+    def is_own(self, path: KeyPath) -> bool:
+        """Whether the value at `path` comes from a user's file."""
+        return bool(self.shown) or any(path[:length] in self.others for length in range(len(path), -1, -1))
 
     def where(self, path: KeyPath) -> str:
         """`file.yaml, line 12`, for the value at `path` or its nearest ancestor."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.lines:
-                return f"`{self.path.name}`, line {self.lines[path[:length]]}"
-        return f"`{self.path.name}`"
+                name = self.others.get(path[:length], self.name)
+                return f"`{name}`, line {self.lines[path[:length]]}"
+        return f"`{self.name}`"
 
 
 def part_of(document: Document, path: KeyPath, value: Value) -> Document:
     """The value at `path` as a document of its own that still knows its lines."""
     depth = len(path)
     lines = {key[depth:]: line for key, line in document.lines.items() if key[:depth] == path}
-    return Document(document.path, value, lines)
+    others = {key[depth:]: name for key, name in document.others.items() if key[:depth] == path}
+    return Document(document.path, value, lines, document.shown, others)
 
 
-def read_document(path: Path, text: str) -> Document:
+def read_document(path: Path, text: str, shown: str = "") -> Document:
     """The content of one YAML file.
+
+    Args:
+        path: Where it is.
+        text: What it says.
+        shown: Its name in messages; the file's own where empty.
 
     Raises:
         LexiconError: The text is not YAML, or a key stands twice in one mapping.
     """
+    document = Document(path, shown=shown)
     try:
         node = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise LexiconError(f"`{path.name}`, line {line}: not valid YAML ({error.problem}).") from None
-    document = Document(path)
+        raise LexiconError(f"`{document.name}`, line {line}: not valid YAML ({error.problem}).") from None
     if node is None:
-        raise LexiconError(f"`{path.name}` is empty; expected the keys described in `ltml_lexicons/model.py`.")
+        raise LexiconError(f"`{document.name}` is empty; expected the keys described in `ltml_lexicons/model.py`.")
     document.value = _value(document, node, ())
     return document
 
@@ -70,8 +90,9 @@ def _value(document: Document, node: Node, path: KeyPath) -> Value:
         key = str(key_node.value)
         if key in mapping:
             line = key_node.start_mark.line + 1
-            raise LexiconError(f"`{document.path.name}`, line {line}: key `{key}` stands twice; keep one.")
+            raise LexiconError(f"`{document.name}`, line {line}: key `{key}` stands twice; keep one.")
         mapping[key] = _value(document, child, (*path, key))
+        document.lines[(*path, key)] = key_node.start_mark.line + 1
     return mapping
 
 

@@ -59,7 +59,7 @@ def write_data_set(job: Job, merged: Merged, images: ImageRows, targets: States,
             folder,
             manifest,
             ratios=dict(zip(SPLITS, split.shares, strict=True)),
-            notes=label_notes(choose_labels(job.config.label_set), job.lexicon.profile),
+            notes=label_notes(choose_labels(job.config.label_set, folder=job.config.lexicon), job.lexicon.profile),
             credentialed=job.source.credentialed,
         )
         manifest = manifest.model_copy(update={"files": written_files(folder, rows)})
@@ -73,6 +73,7 @@ def note_source(job: Job) -> None:
     source = {
         "reports": str(job.config.reports.resolve()) if job.config.reports else None,
         "id_column": job.config.id_column,
+        "lexicon": str(job.config.lexicon.resolve()) if job.config.lexicon else None,
         "text_columns": list(job.source.text_columns) if job.config.text_column else None,
     }
     write_text(json.dumps(source, indent=2) + "\n", job.out / SOURCE_NOTE)

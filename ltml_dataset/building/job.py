@@ -87,7 +87,7 @@ def open_job(config: BuildConfig) -> Job:
     names = [name.strip() for name in config.text_column.split(",")] if config.text_column else None
     source = open_source(config.reports, id_column=config.id_column, text_columns=names)
     files = find_tables(config)
-    given = [config.section_overrides, *(config.split.ids or ()), *files.values()]
+    given = [config.section_overrides, config.lexicon, *(config.split.ids or ()), *files.values()]
     check_out(config.out, force=config.force, inputs=[*source.inputs, *(path for path in given if path is not None)])
     check_sharing(config, source)
     labeler = make_labeler(config, source, "rules")
@@ -110,6 +110,7 @@ def open_job(config: BuildConfig) -> Job:
         fingerprint=labeler.fingerprint,
         label_set=Path(config.label_set).name,
         profile=config.profile or "clinical",
+        folder=None if config.lexicon is None else config.lexicon.resolve().name,
     )
     job = Job(config, config.out, source, labeler, partitions, inputs, files, shards, stamp)
     if config.second_engine is None:
@@ -134,6 +135,7 @@ def make_labeler(config: BuildConfig, source: Source, engine: Engine) -> Labeler
         parents=config.parents,
         text_columns=source.text_columns,
         section_overrides=load_overrides(config.section_overrides) if config.section_overrides else None,
+        lexicon_folder=config.lexicon,
     )
 
 

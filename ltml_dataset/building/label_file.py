@@ -45,7 +45,9 @@ class LabelWork:
             evidence = mentions.drop_columns(["row"])
         else:
             labels, was_read = self.labeler.label_reports(reports)
-        unread = unread_reports(reports, was_read, self.source.text_columns, self.labeler.sections)
+        unread = unread_reports(
+            reports, was_read, self.source.text_columns, self.labeler.sections, self.labeler.section_rules
+        )
         return LabelledPart(labels, evidence, tuple(skips), tuple(unread))
 
 

@@ -1,5 +1,6 @@
 """Labels that others gave, beside ours or in their place: the official ones and a radiologist's."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ltml_dataset.official import (
 from ltml_dataset.records import Assertion
 from ltml_dataset.schema import LABEL_SOURCES, NO_FINDING, NOT_MENTIONED
 from ltml_dataset.studies import Studies
-from ltml_lexicons.choose import choose_labels
+from ltml_lexicons.choose import ChosenLabels, choose_labels
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ def merge_given_labels(job: Job, studies: Studies) -> Merged:
         if job.config.common_labels == "official":
             states, decided = merge_labels(studies.states, official)
             before = states.copy()
+            chosen = choose_labels(job.config.label_set, folder=job.config.lexicon)
             if job.config.parents:
-                raise_parents(states, parent_columns(job.config.label_set, job.config.profile == "paper"))
-            drop_false_no_finding(states, names)
+                raise_parents(states, parent_columns(chosen, job.config.profile == "paper"))
+            drop_false_no_finding(states, [not label.device for label in chosen.labels])
             is_official = (decided & (states == before))[:, :-1]
             sources = np.where(is_official, np.int8(LABEL_SOURCES.index("official")), np.int8(0))
             is_labelled = studies.is_labelled | _speaks(official)
@@ -82,9 +84,8 @@ def merge_verified_labels(merged: Merged, review: Path) -> Merged:
     return replace(merged, studies=reviewed.studies, notes=merged.notes + reviewed.notes)
 
 
-def parent_columns(label_set: str, is_paper: bool) -> list[tuple[int, int]]:
+def parent_columns(chosen: ChosenLabels, is_paper: bool) -> list[tuple[int, int]]:
     """(child, parent) column pairs of a label set, children of children first."""
-    chosen = choose_labels(label_set)
     column_of = {label.id: column for column, label in enumerate(chosen.labels)}
     pairs: list[tuple[int, int]] = []
 
@@ -106,9 +107,14 @@ def raise_parents(states: States, pairs: list[tuple[int, int]]) -> None:
         states[states[:, child] == Assertion.POSITIVE, parent] = Assertion.POSITIVE
 
 
-def drop_false_no_finding(states: States, names: tuple[str, ...]) -> None:
-    """Blank `No Finding` (last column) where a finding other than Support Devices is positive, in place."""
-    findings = [column for column, name in enumerate(names) if name not in (NO_FINDING, "Support Devices")]
+def drop_false_no_finding(states: States, is_finding: Sequence[bool]) -> None:
+    """Blank `No Finding` (last column) where a finding is positive, in place.
+
+    Args:
+        states: (N, C + 1).
+        is_finding: Whether each of the C labels is a finding, not a device.
+    """
+    findings = np.flatnonzero(is_finding)
     has_finding = (states[:, findings] == Assertion.POSITIVE).any(axis=1)
     states[has_finding & (states[:, -1] == Assertion.POSITIVE), -1] = NOT_MENTIONED
 

@@ -110,7 +110,9 @@ class LabelPartition:
         """
         reports, skips = self.source.read(partition)
         labels, evidence, has_text = self.labeler.judge_reports(reports)
-        unread = unread_reports(reports, has_text, self.source.text_columns, self.labeler.sections)
+        unread = unread_reports(
+            reports, has_text, self.source.text_columns, self.labeler.sections, self.labeler.section_rules
+        )
         states = [labels.column(name) for name in labels.schema.names[1:]]
         ids = [reports.column(name) for name in ("report_id", "subject_id", "study_id")]
         names = ["report_id", "subject_id", "study_id", HAS_TEXT, *labels.schema.names[1:]]

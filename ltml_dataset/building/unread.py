@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ltml_dataset.records import Skip
+from ltml_dataset.text.section_rules import SectionRules
 from ltml_dataset.text.sections import Policy, why_not_read
 
 NO_TEXT = "has no text"
@@ -18,7 +19,7 @@ _FIRST = 5
 
 
 def unread_reports(
-    batch: pa.RecordBatch, was_read: pa.BooleanArray, columns: Sequence[str], policy: Policy
+    batch: pa.RecordBatch, was_read: pa.BooleanArray, columns: Sequence[str], policy: Policy, rules: SectionRules
 ) -> list[Skip]:
     """The reports of a batch of which no section was read, each with the reason.
 
@@ -27,6 +28,7 @@ def unread_reports(
         was_read: (N,) whether text of a section was read.
         columns: Text columns of the batch.
         policy: Which sections are read.
+        rules: What titles mean.
     """
     rows = np.flatnonzero(~was_read.to_numpy(zero_copy_only=False))
     if not len(rows):
@@ -34,7 +36,7 @@ def unread_reports(
     silent = batch.take(pa.array(rows))
     texts = zip(*(silent.column(name).to_pylist() for name in columns), strict=True)
     ids = silent.column("report_id").to_pylist()
-    return [Skip(report, why_not_read(columns, row, policy)) for report, row in zip(ids, texts, strict=True)]
+    return [Skip(report, why_not_read(columns, row, policy, rules)) for report, row in zip(ids, texts, strict=True)]
 
 
 @dataclass

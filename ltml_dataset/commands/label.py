@@ -19,7 +19,7 @@ UNSAID, UNSAID_COLOUR = "not said", "dim"
 """Of a finding that stands in a condition, a question or a plan."""
 SIGNS = {1: "present", 0: "absent", -1: "uncertain"}
 Policy = Literal["default", "official", "all"]
-Profile = Literal["clinical", "paper"]
+Profile = Literal["clinical", "paper", "gamuts"]
 Engine = Literal["rules", "spacy"]
 Compat = Literal["chexpert"]
 
@@ -43,6 +43,7 @@ def label(
     engine: Engine = "rules",
     spacy_model: str | None = None,
     compat: Compat | None = None,
+    lexicon: Path | None = None,
     id_column: str | None = None,
     text_column: list[str] | None = None,
     parents: bool = True,
@@ -59,13 +60,15 @@ def label(
         out: Label file to write (.parquet).
         evidence: Also write one row per mention: where it stands, what decided it (.parquet). Holds report text.
         label_set: ltml39, chexpert14, another set's name, or a YAML file of yours.
-        profile: clinical uses every phrase, paper only those of CheXpert and Gamuts.
+        profile: clinical uses every phrase, paper only those of CheXpert and Gamuts, gamuts the Gamuts synonyms as they
+            stand.
         sections: Which sections are read: findings and impression, the one behind the official labels, or all.
         section_overrides: section_parser.py of MIT-LCP/mimic-cxr, or YAML: studies whose text is chosen by hand, for
             official sections.
         engine: rules: by cues and their scope. spacy: negation and uncertainty on a dependency parse.
         spacy_model: Installed spaCy model for --engine spacy; by default the first English one with a parser.
         compat: chexpert: the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its 13 labels.
+        lexicon: Folder of your own words, laid over those that ship (docs/lexicons.md).
         id_column: Id column of a table.
         text_column: Text column of a table; several (repeated, or with commas) are read as sections of that name.
         parents: Let a parent label follow its children.
@@ -91,6 +94,7 @@ def label(
         text_columns=source.text_columns,
         compat=compat,
         spacy_model=spacy_model,
+        lexicon_folder=lexicon,
         section_overrides=load_overrides(section_overrides) if section_overrides else None,
     )
     summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers, show_progress=not json)
@@ -111,6 +115,7 @@ def explain(
     engine: Engine = "rules",
     spacy_model: str | None = None,
     compat: Compat | None = None,
+    lexicon: Path | None = None,
     json: bool = False,
 ) -> None:
     """Show every mention of one report in colour, how it is asserted, and the cue that decided.
@@ -118,11 +123,13 @@ def explain(
     Args:
         text: The report itself, a file that holds it, or - for standard input (also the default).
         label_set: ltml39, chexpert14, another set's name, or a YAML file of yours.
-        profile: clinical uses every phrase, paper only those of CheXpert and Gamuts.
+        profile: clinical uses every phrase, paper only those of CheXpert and Gamuts, gamuts the Gamuts synonyms as they
+            stand.
         sections: Which sections are read.
         engine: rules: by cues and their scope. spacy: negation and uncertainty on a dependency parse.
         spacy_model: Installed spaCy model for --engine spacy.
         compat: chexpert: the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its 13 labels.
+        lexicon: Folder of your own words, laid over those that ship (docs/lexicons.md).
         json: Print the mentions and labels as one JSON object.
     """
     from ltml_dataset.labeling.labeler import Labeler
@@ -135,6 +142,7 @@ def explain(
         engine=engine,
         compat=compat,
         spacy_model=spacy_model,
+        lexicon_folder=lexicon,
     )
     mentions = labeler.explain(report)
     row = labeler.label([report]).to_pylist()[0]

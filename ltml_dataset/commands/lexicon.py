@@ -22,37 +22,47 @@ def register(app: App) -> None:
 
 
 def check(
-    files: Annotated[list[Path] | None, Parameter(name="FILES")] = None, /, *, against: Path | None = None
+    files: Annotated[list[Path] | None, Parameter(name="FILES")] = None,
+    /,
+    *,
+    lexicon: Path | None = None,
+    against: Path | None = None,
 ) -> int:
-    """Validate the lexicon, and label or label set files of your own.
+    """Validate every file of the lexicon, a folder of your own, and label or label set files of your own.
 
     Args:
         files: Label files or label set files (.yaml) that join the lexicon.
+        lexicon: Folder of your own words, laid over those that ship (docs/lexicons.md).
         against: Folder of a review: judges every sentence in which a reader found a phrase wrong, and exits with 1
             while any is still judged otherwise. Prints sentences of reports.
     """
+    from ltml_dataset.labeling.lexicon_check import check_everything
     from ltml_lexicons.choose import choose_labels
     from ltml_lexicons.drafts import PLACEHOLDER
-    from ltml_lexicons.lexicon import load_lexicon
 
-    lexicon = load_lexicon()
-    phrases = sum(len(label.mentions) for label in lexicon.labels.values())
-    print(f"lexicon {lexicon.version}: {len(lexicon.labels)} labels, {phrases} phrases, all rules hold")
+    checked = check_everything(lexicon)
+    words = checked.lexicon
+    phrases = sum(len(label.mentions) for label in words.labels.values())
+    print(f"lexicon {words.version}: {len(words.labels)} labels, {phrases} phrases, all rules hold")
+    print(f"  {', '.join(f'{place} {n}' if n > 1 else place for place, n in checked.n_files.items())}")
+    if words.own_labels:
+        print(f"  labels of your own: {', '.join(words.labels[label].name for label in words.own_labels)}")
     for path in files or []:
-        chosen = choose_labels(path)
+        chosen = choose_labels(path, folder=lexicon)
         print(f"{path}: {len(chosen.labels)} labels, all rules hold")
         drafts = [label.id for label in chosen.labels if label.definition == PLACEHOLDER]
         if drafts:
             print(f"  still with the definition of a draft: {', '.join(drafts)}")
-    return _replay(against, files[0] if files else None) if against is not None else 0
+    return _replay(against, files[0] if files else None, lexicon) if against is not None else 0
 
 
-def _replay(review: Path, label_set: Path | None) -> int:
+def _replay(review: Path, label_set: Path | None, folder: Path | None) -> int:
     """Judge again what readers reported as wrong; 1 while any sentence is judged otherwise than they said."""
     from ltml_dataset.labeling.labeler import Labeler
     from ltml_dataset.review.replay import replay_flags
+    from ltml_lexicons.choose import DEFAULT_SET
 
-    labeler = Labeler(label_set=label_set) if label_set else Labeler.default()
+    labeler = Labeler(label_set=label_set or DEFAULT_SET, lexicon_folder=folder)
     words = {1: "present", 0: "absent", -1: "uncertain", None: "not mentioned"}
     replayed = replay_flags(review, labeler)
     for case in replayed:
@@ -63,12 +73,13 @@ def _replay(review: Path, label_set: Path | None) -> int:
     return int(n_right < len(replayed))
 
 
-def show(label: str, /, *, label_set: str | None = None, markdown: bool = False) -> None:
+def show(label: str, /, *, label_set: str | None = None, lexicon: Path | None = None, markdown: bool = False) -> None:
     """Print the handbook page of a label.
 
     Args:
         label: Id or name, e.g. `aortic_aneurysm` or "Aortic Aneurysm".
         label_set: Label set or label file that the label may come from.
+        lexicon: Folder of your own words, laid over those that ship.
         markdown: Print the page as Markdown source.
     """
     from rich.console import Console
@@ -78,12 +89,12 @@ def show(label: str, /, *, label_set: str | None = None, markdown: bool = False)
     from ltml_lexicons.errors import LexiconError
     from ltml_lexicons.handbook import page
 
-    lexicon = choose_labels(label_set or DEFAULT_SET).lexicon
-    found = find_label(lexicon, label)
+    words = choose_labels(label_set or DEFAULT_SET, folder=lexicon).lexicon
+    found = find_label(words, label)
     if found is None:
-        near = _nearest(label, lexicon)
+        near = _nearest(label, words)
         raise LexiconError(f"No label is called `{label}`; {near}`lexicon stats` lists all.")
-    text = page(found, lexicon)
+    text = page(found, words)
     if markdown:
         print(text)
     else:
@@ -117,13 +128,22 @@ def gamuts(query: str, /, *, limit: int = 10, write: bool = False, out: Path = P
         _write_draft(_title(found[0].name), found[0], out, force=False)
 
 
-def new(label: str, /, *, gamuts_id: str | None = None, out: Path = Path(), force: bool = False) -> None:
+def new(
+    label: str,
+    /,
+    *,
+    gamuts_id: str | None = None,
+    out: Path | None = None,
+    lexicon: Path | None = None,
+    force: bool = False,
+) -> None:
     """Write a draft label file that joins the 39 as it stands; then edit it.
 
     Args:
         label: Name of the label, e.g. "Azygos Lobe": the column name in every table.
         gamuts_id: Gamuts finding whose terms become phrases; see `lexicon gamuts`.
-        out: Folder for the file.
+        out: Folder for the file; this one by default, with --lexicon its folder `labels`.
+        lexicon: Folder of your own words, which the label joins.
         force: Replace a file that is there.
     """
     from ltml_lexicons.errors import LexiconError
@@ -134,14 +154,15 @@ def new(label: str, /, *, gamuts_id: str | None = None, out: Path = Path(), forc
         finding = next((entry for entry in gamuts_findings() if entry.id == gamuts_id), None)
         if finding is None:
             raise LexiconError(f"Gamuts has no finding `{gamuts_id}`; `lexicon gamuts QUERY` finds ids.")
-    _write_draft(label, finding, out, force)
+    _write_draft(label, finding, out, force, lexicon)
 
 
-def stats(*, label_set: str | None = None) -> None:
+def stats(*, label_set: str | None = None, lexicon: Path | None = None) -> None:
     """Count the phrases of every label by source.
 
     Args:
         label_set: Label set, set file or label file; all labels of the lexicon by default.
+        lexicon: Folder of your own words, laid over those that ship.
     """
     from rich.console import Console
     from rich.table import Table
@@ -151,16 +172,16 @@ def stats(*, label_set: str | None = None) -> None:
     from ltml_lexicons.lexicon import load_lexicon
 
     if label_set is None:
-        lexicon = load_lexicon()
-        labels = tuple(lexicon.labels.values()) + ((lexicon.no_finding,) if lexicon.no_finding else ())
+        words = load_lexicon(folder=lexicon)
+        labels = tuple(words.labels.values()) + ((words.no_finding,) if words.no_finding else ())
     else:
-        chosen = choose_labels(label_set)
-        lexicon, labels = chosen.lexicon, chosen.labels
+        chosen = choose_labels(label_set, folder=lexicon)
+        words, labels = chosen.lexicon, chosen.labels
     columns = ("chexpert", "gamuts", "curated", "unmentions", "composed")
     table = Table("index", "id", *columns, box=None, header_style="bold")
     totals = dict.fromkeys(columns, 0)
     for label in labels:
-        counts = phrase_counts(label, lexicon)
+        counts = phrase_counts(label, words)
         table.add_row(str(label.index), label.id, *(str(counts[column]) for column in columns))
         for column in columns:
             totals[column] += counts[column]
@@ -169,23 +190,36 @@ def stats(*, label_set: str | None = None) -> None:
     (console if console.is_terminal else Console(emoji=False, highlight=False, width=140)).print(table)
 
 
-def _write_draft(name: str, finding: "GamutsFinding | None", out: Path, force: bool) -> None:
+def _write_draft(
+    name: str, finding: "GamutsFinding | None", out: Path | None, force: bool, folder: Path | None = None
+) -> None:
     from ltml_lexicons.drafts import draft_label, label_id, shipped_draft, taken_indexes
     from ltml_lexicons.errors import LexiconError
     from ltml_lexicons.lexicon import load_lexicon
 
+    if out is None:
+        out = Path() if folder is None else folder / "labels"
+        out.mkdir(parents=True, exist_ok=True)
     path = out / f"{label_id(name)}.yaml"
     if path.exists() and not force:
         raise LexiconError(f"`{path}` exists; edit it, or replace it with --force.")
     if not out.is_dir():
         raise LexiconError(f"`{out}` is no folder; make it, or give another with --out.")
-    lexicon = load_lexicon()
-    text = shipped_draft(name, lexicon) or draft_label(name, lexicon, finding, taken_indexes(out))
+    has_words = folder is not None and any(folder.rglob("*.yaml"))
+    lexicon = load_lexicon(folder=folder if has_words else None)
+    page = shipped_draft(name, lexicon)
+    if page is not None and folder is not None:
+        raise LexiconError(
+            f"Label `{name}` ships already, for other label sets; to have its column, list `{label_id(name)}` under "
+            f"`labels` in `{folder / 'label_sets' / 'ltml39.yaml'}`."
+        )
+    text = page or draft_label(name, lexicon, finding, taken_indexes(out))
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
     n_phrases = sum(line.startswith("  - {text: ") for line in text.splitlines())
-    print(f"{path}: draft with {n_phrases} phrases; edit it, then `lexicon check {path}`")
+    checked = path if folder is None else f"--lexicon {folder}"
+    print(f"{path}: draft with {n_phrases} phrases; edit it, then `lexicon check {checked}`")
 
 
 def _title(name: str) -> str:

@@ -14,6 +14,7 @@ def sections(
     out: Path,
     rules: Literal["official", "default"] = "official",
     section_overrides: Path | None = None,
+    lexicon: Path | None = None,
     chosen: Path | None = None,
     id_column: str | None = None,
     text_column: str | None = None,
@@ -26,6 +27,7 @@ def sections(
         out: The CSV: study, impression, findings, last_paragraph, comparison.
         rules: official: bug for bug as the official labels. default: with the known faults mended.
         section_overrides: section_parser.py of MIT-LCP/mimic-cxr, or YAML: studies whose text is chosen by hand.
+        lexicon: Folder of your own words, among them titles, laid over those that ship (docs/lexicons.md).
         chosen: Another CSV, for each study and the one text that is labelled.
         id_column: Id column of a table.
         text_column: Text column of a table; several, separated by commas, are sections of that name.
@@ -34,11 +36,13 @@ def sections(
     from ltml_dataset.export.sectioned import write_sectioned
     from ltml_dataset.sources import open_source
     from ltml_dataset.text.section_overrides import load_overrides
+    from ltml_dataset.text.section_rules import rules_of
 
     overrides = load_overrides(section_overrides) if section_overrides else None
     columns = [name.strip() for name in text_column.split(",")] if text_column else None
     source = open_source(reports, id_column=id_column, text_columns=columns)
-    counts = write_sectioned(source, out, policy=rules, overrides=overrides, chosen=chosen)
+    titles = rules_of(lexicon) if lexicon else None
+    counts = write_sectioned(source, out, policy=rules, overrides=overrides, chosen=chosen, rules=titles)
     if json:
         summary = {
             "out": str(out),

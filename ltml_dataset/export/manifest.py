@@ -34,6 +34,8 @@ class LexiconStamp(_Part):
     fingerprint: str
     label_set: str
     profile: str
+    folder: str | None = None
+    """Name of the folder that was laid over the shipped words; its content is part of the fingerprint."""
 
 
 class InputFile(_Part):

@@ -13,9 +13,8 @@ from ltml_dataset.export.guard import check_file
 from ltml_dataset.export.parquet import writing
 from ltml_dataset.records import Section, Skip
 from ltml_dataset.sources import Source
-from ltml_dataset.text.official_sections import official_name
 from ltml_dataset.text.section_overrides import Overrides
-from ltml_dataset.text.section_rules import section_kind
+from ltml_dataset.text.section_rules import SectionRules, shipped_rules
 from ltml_dataset.text.sections import (
     Policy,
     columns_to_label,
@@ -46,6 +45,7 @@ def write_sectioned(
     policy: Policy = "official",
     overrides: Overrides | None = None,
     chosen: Path | None = None,
+    rules: SectionRules | None = None,
 ) -> SectionedCounts:
     """Write the sections of all reports as one CSV.
 
@@ -59,10 +59,12 @@ def write_sectioned(
         policy: `official` takes the last section of a name, `default` all of them, an empty line between.
         overrides: Per-study exceptions, for `official`.
         chosen: Another CSV, without header, for each study and the text that is labelled under the policy.
+        rules: What titles mean; as the lexicon that ships has it by default.
 
     Raises:
         UserError: A file cannot be written.
     """
+    rules = rules or shipped_rules()
     if chosen is not None and chosen.resolve() == out.resolve():
         raise UserError(f"`{out}` cannot hold both: give --out and --chosen two names.")
     check_file(out, source.inputs, is_ours=lambda start: start.startswith(b"study,impression,findings"))
@@ -82,12 +84,12 @@ def write_sectioned(
                 for report_id, texts in _rows(batch):
                     counts.reports += 1
                     if others:
-                        text = _chosen(source.text_columns, texts, policy, report_id, overrides)
+                        text = _chosen(source.text_columns, texts, policy, report_id, overrides, rules)
                         others[0].writerow([report_id, text])
                     if policy == "official" and overrides and report_id in overrides:
                         counts.overridden.append(report_id)
                         continue
-                    row = _sections(source.text_columns, texts, policy)
+                    row = _sections(source.text_columns, texts, policy, rules)
                     counts.empty += not any(row)
                     sectioned.writerow([report_id, *row])
         with writing(out):
@@ -104,11 +106,13 @@ def _rows(batch: pa.RecordBatch) -> Iterator[tuple[str, tuple[str | None, ...]]]
     yield from zip(ids, zip(*texts, strict=True), strict=True)
 
 
-def _sections(columns: Sequence[str], texts: tuple[str | None, ...], policy: Policy) -> list[str | None]:
+def _sections(
+    columns: Sequence[str], texts: tuple[str | None, ...], policy: Policy, rules: SectionRules
+) -> list[str | None]:
     """The four columns of one report, None where there is no such section."""
     pieces: dict[str, list[str]] = {name: [] for name in COLUMNS}
-    for name, piece in _found(columns, texts, policy):
-        kind = official_name(name) if policy == "official" else section_kind(name)
+    for name, piece in _found(columns, texts, policy, rules):
+        kind = rules.official_name(name) if policy == "official" else rules.kind(name)
         kind = kind if policy == "official" else _COLUMN_OF_KIND.get(kind, kind)
         if kind in pieces:
             pieces[kind].append(piece)
@@ -117,10 +121,12 @@ def _sections(columns: Sequence[str], texts: tuple[str | None, ...], policy: Pol
     return ["\n\n".join(filter(None, found)) if found else None for found in pieces.values()]
 
 
-def _found(columns: Sequence[str], texts: tuple[str | None, ...], policy: Policy) -> Iterator[tuple[str, str]]:
+def _found(
+    columns: Sequence[str], texts: tuple[str | None, ...], policy: Policy, rules: SectionRules
+) -> Iterator[tuple[str, str]]:
     if len(columns) == 1:
         text = texts[0] or ""
-        for section in find_sections(text, policy):
+        for section in find_sections(text, policy, rules):
             yield section.name, text[section.start : section.end]
     else:
         for name, value in zip(columns, texts, strict=True):
@@ -134,10 +140,11 @@ def _chosen(
     policy: Policy,
     report_id: str,
     overrides: Overrides | None,
+    rules: SectionRules,
 ) -> str:
     if len(columns) == 1:
         text = texts[0] or ""
-        sections: list[Section] = sections_to_label(text, policy, report_id=report_id, overrides=overrides)
+        sections: list[Section] = sections_to_label(text, policy, report_id=report_id, overrides=overrides, rules=rules)
         return "\n\n".join(text[s.start : s.end] for s in sections)
-    found = columns_to_label(columns, texts, policy)
+    found = columns_to_label(columns, texts, policy, rules)
     return "\n\n".join((texts[column] or "")[s.start : s.end] for column, s in found)

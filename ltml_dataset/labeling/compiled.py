@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import IntEnum
 from itertools import product
 from typing import NamedTuple
@@ -9,10 +10,12 @@ from typing import NamedTuple
 import ahocorasick
 
 from ltml_dataset.labeling.vocabulary import TOKEN, Vocabulary
+from ltml_lexicons.errors import LexiconError
 from ltml_lexicons.lexicon import Lexicon
 from ltml_lexicons.model import Composed, Label, Size, SourceKind, TermGroup
+from ltml_lexicons.plurals import plural_of
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raise when the code decides differently with the same lexicon."""
 
 POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, -2
@@ -159,6 +162,8 @@ class CompiledLexicon:
     """Characters of the prepositions of one word: a site may begin with one, a predicate end ("filled with")."""
     suppressor: int
     """Number of No Finding, whose mentions only suppress `No Finding`; -1 where the lexicon has none."""
+    unused_abbreviations: tuple[str, ...]
+    """Abbreviations whose words stand nowhere in the lexicon."""
 
 
 def compile_lexicon(lexicon: Lexicon, labels: Sequence[Label], kinds: frozenset[SourceKind]) -> CompiledLexicon:
@@ -182,6 +187,7 @@ class _Compiler:
         self.patterns: list[tuple[list[str], bool, bool, tuple[Role, int]]] = []
         self.phrases: list[PhraseEntry] = []
         self.cues: list[CueEntry] = []
+        _check_roles(lexicon)
         for term in lexicon.words["termination"].groups["invisible"].wordings():
             self.vocabulary.add_invisible(term.text)
 
@@ -200,6 +206,7 @@ class _Compiler:
         modifiers = self._add_groups(Role.MODIFIER, "modifiers", self.lexicon.modifiers.groups)
         self._add_cues()
         self._add_words()
+        unused = self._add_abbreviations()
         site_rules, finding_rules = self._rules(sites, predicates, modifiers)
         return CompiledLexicon(
             labels=self.labels,
@@ -232,6 +239,7 @@ class _Compiler:
             ),
             prepositions=frozenset(self.vocabulary[word] for word in self.prepositions),
             suppressor=self.numbers.get("no_finding", -1),
+            unused_abbreviations=unused,
         )
 
     def _add(self, text: str, stem: bool, plural: bool, item: tuple[Role, int], upper: bool = False) -> None:
@@ -342,6 +350,32 @@ class _Compiler:
                     for text in self.lexicon.forms.expand(term.text):
                         self._add(text, term.stem, False, (Role.WORD, word))
 
+    def _add_abbreviations(self) -> tuple[str, ...]:
+        """Every pattern again with the abbreviation in the place of its words; those that no pattern has."""
+        unused = []
+        for short, meaning in self.lexicon.abbreviations.meanings.items():
+            spelt = [self.lexicon.spelling.get(token, token) for token in TOKEN.findall(meaning.lower())]
+            words = [token for token in spelt if not self.vocabulary.is_invisible(token)]
+            # capitals stay capitals: no other token of a pattern has any
+            tokens = [token if token.isupper() else token.lower() for token in TOKEN.findall(short)]
+            found = []
+            for pattern, stem, upper, item in self.patterns:
+                last = len(pattern) - len(words) - stem  # a stem is no whole word
+                if upper or not words or words[0] not in pattern:
+                    continue
+                at = next((i for i in range(last + 1) if pattern[i : i + len(words)] == words), -1)
+                if at >= 0:
+                    found.append(([*pattern[:at], *tokens, *pattern[at + len(words) :]], stem, upper, item))
+            for token in tokens if found else ():
+                if token.isupper():
+                    self.vocabulary.add_capitals(token.lower())
+                else:
+                    self.vocabulary.add_word(token)
+            if not found:
+                unused.append(short)
+            self.patterns += found
+        return tuple(unused)
+
     def _rules(
         self, sites: dict[str, int], predicates: dict[str, int], modifiers: dict[str, int]
     ) -> tuple[dict[int, list[RuleEntry]], dict[int, list[RuleEntry]]]:
@@ -404,9 +438,27 @@ class _Compiler:
     def _choices(self, word: str, is_stem: bool, upper: bool) -> str:
         if is_stem:
             return self.vocabulary.stem_forms(word)
-        if upper:
-            return self.vocabulary.add_capitals(word)
+        if upper or word.isupper():
+            return self.vocabulary.add_capitals(word.lower())
         return self.vocabulary.forms(word)
+
+
+def _check_roles(lexicon: Lexicon) -> None:
+    """The roles of `cues/termination.yaml` are those that the code knows, and all of them.
+
+    Raises:
+        LexiconError: A role is unknown or missing.
+    """
+    name = "cues/termination.yaml"
+    known = {*(word.name.lower() for word in Word if word != Word.PSEUDO), "invisible"}
+    for role in lexicon.words["termination"].groups:
+        if role not in known:
+            near = get_close_matches(role, sorted(known), n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(sorted(known))}."
+            raise LexiconError(f"{lexicon.files[name].where(('groups', role))}: unknown role `{role}`; {hint}")
+    missing = sorted(known - lexicon.words["termination"].groups.keys())
+    if missing:
+        raise LexiconError(f"{lexicon.files[name].where(('groups',))}: the role `{missing[0]}` is missing.")
 
 
 def _groups_of(rule: Composed) -> tuple[str, ...]:
@@ -423,14 +475,3 @@ def _tail_of(cue: CueEntry, by_text: dict[tuple[str, str], int]) -> int:
         if found is not None:
             return found
     return -1
-
-
-def plural_of(word: str) -> str | None:
-    """The regular English plural, None where there is none to expect."""
-    if len(word) < 3 or not word.isalpha() or (word.endswith("s") and not word.endswith("ss")):
-        return None
-    if word.endswith(("x", "ch", "sh", "ss")):
-        return word + "es"
-    if word.endswith("y") and word[-2] not in "aeiou":
-        return word[:-1] + "ies"
-    return word + "s"

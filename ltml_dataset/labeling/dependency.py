@@ -10,7 +10,7 @@ from ltml_dataset.labeling.compiled import NEGATIVE, UNCERTAIN, CompiledLexicon,
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.matcher import Hit
 from ltml_dataset.labeling.structure import Structure
-from ltml_lexicons.dependency import DependencyRule, DependencyWord, load_dependency_rules
+from ltml_lexicons.dependency import DependencyFile, DependencyRule, DependencyWord
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -22,7 +22,6 @@ _UNDECIDED = frozenset({"affirmed", "borderline", "alternative"})
 """Verdicts of the cues that leave the parse to decide."""
 _PRECEDENCE = {"open": 0, "negation": 1, "uncertainty": 2}
 _STATE = {"open": UNCERTAIN, "negation": NEGATIVE, "uncertainty": UNCERTAIN}
-_CONTRAST = frozenset({"but", "however", "although", "though", "except", "with"})
 
 _Found = dict[int, tuple[int, int, str, "Token"]]
 """Token -> precedence, number of the rule, its id, and the cue."""
@@ -66,14 +65,15 @@ class DependencyAsserter:
     the first member, up to a contrast ("but").
     """
 
-    def __init__(self, compiled: CompiledLexicon, nlp: "Language") -> None:
+    def __init__(self, compiled: CompiledLexicon, nlp: "Language", file: DependencyFile) -> None:
         """Rules over the parses of `nlp`."""
         from spacy.matcher import DependencyMatcher
 
         self._nlp = nlp
         self._kinds = [cue.kind for cue in compiled.cues]
         self._engine = AssertionEngine(compiled)
-        self._rules = load_dependency_rules()
+        self._rules = list(file.rules)
+        self._contrast = file.contrast
         self._matcher = DependencyMatcher(nlp.vocab)
         for number, rule in enumerate(self._rules):
             patterns = [_pattern(rule, use_lemma=False)]
@@ -108,7 +108,7 @@ class DependencyAsserter:
             found = self._find(doc)
             for i in open_mentions:
                 span = _span(doc, tokens, mentions[i])
-                decided = _decision(span, found) if span is not None else None
+                decided = _decision(span, found, self._contrast) if span is not None else None
                 if decided is not None:
                     _, number, rule_id, cue = decided
                     kind = self._rules[number].kind
@@ -166,7 +166,7 @@ def _span(doc: "Doc", tokens: Sequence[re.Match[str]], mention: MentionSpan) -> 
     return doc.char_span(tokens[mention[2]].start(), tokens[mention[3] - 1].end(), alignment_mode="expand")
 
 
-def _decision(span: "Span", found: "_Found") -> "tuple[int, int, str, Token] | None":
+def _decision(span: "Span", found: "_Found", contrast: frozenset[str]) -> "tuple[int, int, str, Token] | None":
     """The strongest rule at any word of the mention, at its head, or at what its head is coordinated with."""
     inside = {token.i for token in span}
     own = [found[i] for i in inside if i in found and found[i][3].i not in inside]
@@ -174,7 +174,7 @@ def _decision(span: "Span", found: "_Found") -> "tuple[int, int, str, Token] | N
         return min(own, key=lambda entry: entry[:2])
     head = span.root
     while head.dep_ in ("conj", "amod", "compound", "nmod", "appos") and head.head.i != head.i:
-        if head.dep_ == "conj" and any(child.lower_ in _CONTRAST for child in head.head.children if child.dep_ == "cc"):
+        if head.dep_ == "conj" and any(child.lower_ in contrast for child in head.head.children if child.dep_ == "cc"):
             return None
         head = head.head
         if head.pos_ in ("VERB", "AUX") and head.i not in inside and not found.get(head.i):

@@ -10,7 +10,7 @@ from ltml_dataset.labeling.compiled import CompiledLexicon
 from ltml_dataset.labeling.dependency import DependencyAsserter, load_model
 from ltml_dataset.labeling.judge import Judged, SentenceJudge
 from ltml_lexicons.compat import compat_text, load_compat
-from ltml_lexicons.dependency import dependency_text
+from ltml_lexicons.dependency import DependencyFile
 
 Engine = Literal["rules", "spacy"]
 Compat = Literal["chexpert"]
@@ -36,7 +36,13 @@ class Judges:
     """What decides beside lexicon and cues, for the fingerprint."""
 
 
-def make_judges(compiled: CompiledLexicon, engine: Engine, compat: Compat | None, spacy_model: str | None) -> Judges:
+def make_judges(
+    compiled: CompiledLexicon,
+    engine: Engine,
+    compat: Compat | None,
+    spacy_model: str | None,
+    dependency: DependencyFile,
+) -> Judges:
     """Judges for the options of a labeler.
 
     Raises:
@@ -46,8 +52,8 @@ def make_judges(compiled: CompiledLexicon, engine: Engine, compat: Compat | None
     stamp: tuple[str, ...] = ()
     if engine == "spacy":
         nlp = load_model(spacy_model)
-        asserter = DependencyAsserter(compiled, nlp)
-        stamp += (dependency_text(), f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}")
+        asserter = DependencyAsserter(compiled, nlp, dependency)
+        stamp += (f"{nlp.meta['lang']}_{nlp.meta['name']}-{nlp.meta['version']}",)
     else:
         asserter = CueAsserter(AssertionEngine(compiled))
     spans = WordedJudge(compiled, asserter)

@@ -5,10 +5,10 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,9 @@ from ltml_dataset.labeling.aggregate import (
 )
 from ltml_dataset.labeling.compiled import NOT_MENTIONED, RULES_VERSION, compile_lexicon
 from ltml_dataset.labeling.engines import Compat, Engine, make_judges
+from ltml_dataset.labeling.explained import Explainer, masked
 from ltml_dataset.labeling.judge import refers_back
+from ltml_dataset.labeling.near_words import near_words_of
 from ltml_dataset.labeling.sentence_store import (
     CUE_END,
     CUE_START,
@@ -39,7 +41,7 @@ from ltml_dataset.labeling.sentence_store import (
 from ltml_dataset.records import Assertion, Mention
 from ltml_dataset.schema import EVIDENCE_SCHEMA, label_schema
 from ltml_dataset.text.section_overrides import Overrides
-from ltml_dataset.text.section_rules import section_rules_digest
+from ltml_dataset.text.section_rules import SectionRules
 from ltml_dataset.text.sections import (
     POLICIES,
     Policy,
@@ -48,15 +50,17 @@ from ltml_dataset.text.sections import (
     has_words,
     sections_to_label,
 )
-from ltml_dataset.text.sentences import sentences_of, split_sentences
-from ltml_lexicons.choose import DEFAULT_SET, choose_labels, labels_in_use
-from ltml_lexicons.model import SourceKind
+from ltml_dataset.text.sentences import Stops, sentences_of, split_sentences
+from ltml_lexicons.choose import DEFAULT_SET, ChosenLabels, choose_labels, labels_in_use
+from ltml_lexicons.gamuts import as_published
+from ltml_lexicons.model import Label, SourceKind
 
-Profile = Literal["clinical", "paper"]
+Profile = Literal["clinical", "paper", "gamuts"]
 
 PROFILE_KINDS: dict[Profile, frozenset[SourceKind]] = {
     "clinical": frozenset({"chexpert", "gamuts", "curated"}),
     "paper": frozenset({"chexpert", "gamuts"}),
+    "gamuts": frozenset({"gamuts"}),
 }
 ID_COLUMNS = ("report_id", "subject_id", "study_id")
 
@@ -108,12 +112,14 @@ class Labeler:
         section_overrides: Overrides | None = None,
         compat: Compat | None = None,
         spacy_model: str | None = None,
+        lexicon_folder: str | Path | None = None,
     ) -> None:
         """A labeler by its options.
 
         Args:
             label_set: `ltml39`, `chexpert14`, another set's name, or a YAML file (a label set or a label).
-            profile: `clinical` uses every phrase, `paper` the CheXpert and Gamuts phrases only.
+            profile: `clinical` uses every phrase, `paper` the CheXpert and Gamuts phrases only, `gamuts` every name and
+                synonym of a label's Gamuts findings as it stands, and nothing else.
             sections: Which sections are read (`text.sections`).
             engine: How mentions are asserted.
             parents: Whether a parent label follows its children.
@@ -123,6 +129,7 @@ class Labeler:
             compat: `chexpert` uses the CheXpert labeler's own phrases, cleaning, sections and aggregation, and its
                 labels; `label_set`, `profile`, `sections` and `parents` are then not free.
             spacy_model: Installed spaCy model for engine `spacy`; by default the first English one with a parser.
+            lexicon_folder: Folder of your own words, laid over those that ship (`docs/lexicons.md`).
 
         Raises:
             UserError: An option has an unknown value.
@@ -142,17 +149,34 @@ class Labeler:
         if section_overrides and sections != "official":
             raise UserError(f"section overrides belong to the official rules; sections are `{sections}`.")
         columns = tuple(text_columns) if text_columns else None
-        self._options = (label_set, profile, sections, engine, parents, columns, section_overrides, compat, spacy_model)
+        folder = None if lexicon_folder is None else Path(lexicon_folder).resolve()
+        self._options = (
+            label_set,
+            profile,
+            sections,
+            engine,
+            parents,
+            columns,
+            section_overrides,
+            compat,
+            spacy_model,
+            folder,
+        )
         self._policy: Policy = sections
         self._text_columns = columns
         # The CheXpert labeler is given impressions, not reports: a text without any title is one.
         self._reads_bare_text = compat is not None and sections == "official"
         self._overrides = section_overrides
-        chosen = choose_labels(label_set)
+        chosen = choose_labels(label_set, folder=folder)
         lexicon = chosen.lexicon
+        self._rules = SectionRules(lexicon.default_sections, lexicon.official_sections)
+        self._stops = Stops(lexicon.abbreviations.stops)
         self.label_names: tuple[str, ...] = chosen.names
         self.lexicon_version: str = lexicon.version
-        compiled = compile_lexicon(lexicon, labels_in_use(chosen), PROFILE_KINDS[profile])
+        """Version of the words, with the name of a folder laid over them."""
+        compiled = compile_lexicon(lexicon, labels_of(chosen, profile), PROFILE_KINDS[profile])
+        if profile in lexicon.near_words.profiles and compat is None:
+            compiled.vocabulary.read_near = near_words_of(lexicon).read
         self._compiled = compiled
         numbers = {label.id: i for i, label in enumerate(compiled.labels)}
         ancestry = [[*label.parents, *(label.paper_parents if profile == "paper" else ())] for label in compiled.labels]
@@ -168,8 +192,9 @@ class Labeler:
         for i, name in zip(self._columns, chosen.names, strict=True):
             self._names[i] = name
         self._is_shown = np.array([i in shown for i in range(len(compiled.labels))])
-        judges = make_judges(compiled, engine, compat, spacy_model)
+        judges = make_judges(compiled, engine, compat, spacy_model, lexicon.dependency)
         self._spans = judges.spans
+        self._explainer = Explainer(compiled, lexicon.abbreviations.explained)
         self._store = SentenceStore(judges.sentences, len(compiled.labels), compiled.vocabulary.visible)
         decided = (*judges.stamp, *([section_overrides.digest()] if section_overrides else []))
         self.fingerprint: str = _fingerprint(
@@ -184,9 +209,9 @@ class Labeler:
         """The 39 labels, every phrase, findings and impression."""
         return cls()
 
-    def __reduce__(self) -> tuple[type["Labeler"], tuple[object, ...]]:
-        """Pickled by its options; a worker rebuilds the rest."""
-        return (Labeler, self._options)
+    def __reduce__(self) -> tuple[Callable[..., "Labeler"], tuple[object, ...]]:
+        """Pickled by its options; a worker rebuilds the rest, and must come to the same labels."""
+        return (_rebuilt, (self.fingerprint, self._options))
 
     def label(self, texts: Sequence[str | None] | pa.RecordBatch | pa.Table) -> pa.Table:
         """Label reports.
@@ -216,6 +241,11 @@ class Labeler:
     def sections(self) -> Policy:
         """Which sections are read."""
         return self._policy
+
+    @property
+    def section_rules(self) -> SectionRules:
+        """What titles mean."""
+        return self._rules
 
     def label_reports(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.BooleanArray]:
         """As `label_batch`, and which reports had any text to read."""
@@ -261,7 +291,7 @@ class Labeler:
         """
         if not 0 <= start < end <= len(text):
             raise ValueError(f"span {start}:{end} is empty or outside a text of {len(text)} characters")
-        overlapping = [(a, b) for a, b in split_sentences(text) if a < end and b > start]
+        overlapping = [(a, b) for a, b in split_sentences(text, stops=self._stops) if a < end and b > start]
         if not overlapping:
             return Assertion.POSITIVE
         first, last = overlapping[0][0], overlapping[-1][1]
@@ -285,7 +315,7 @@ class Labeler:
     def _read_sentences(self, batch: pa.RecordBatch, names: tuple[str, ...]) -> _Read:
         columns = [batch.column(name).to_pylist() for name in names]
         ids = batch.column("report_id").to_pylist() if "report_id" in batch.schema.names else [None] * batch.num_rows
-        known, add = self._store.numbers, self._store.add
+        known, add, stops = self._store.numbers, self._store.add, self._stops
         numbers: list[int] = []
         starts: list[int] = []
         bases: list[int] = []
@@ -294,19 +324,25 @@ class Labeler:
         for row, report_id in enumerate(ids):
             starts.append(len(numbers))
             texts = [column[row] for column in columns]
+            explained = self._explainer.otherwise(texts)
             for text, name, start, end in self._sections(names, texts, report_id):
                 section = section_numbers.setdefault(name, len(section_numbers))
                 before = -1
-                for first, sentence in sentences_of(text, start, end):
+                for first, sentence in sentences_of(text, start, end, stops):
+                    read, at = sentence, first
                     if before >= 0 and _MAY_REFER_BACK.search(sentence) and refers_back(sentence, self._compiled):
                         # "There is a small one on the left." is read with the sentence before it
-                        joined = text[before : first + len(sentence)]
-                        number = known.get(joined)
-                        numbers[-1] = add(joined) if number is None else number
+                        read, at = text[before : first + len(sentence)], before
+                    if explained:
+                        number: int | None = self._store.number_of(read, masked(read, explained))
+                    else:
+                        number = known.get(read)
+                    number = add(read) if number is None else number
+                    if at < first:
+                        numbers[-1] = number
                         continue
                     before = first
-                    number = known.get(sentence)
-                    numbers.append(add(sentence) if number is None else number)
+                    numbers.append(number)
                     bases.append(first)
                     sections.append(section)
         return _Read(
@@ -321,10 +357,10 @@ class Labeler:
         self, names: tuple[str, ...], texts: Sequence[str | None], report_id: str | None
     ) -> list[tuple[str, str, int, int]]:
         if len(names) > 1:
-            filled = tuple([text is not None and has_words(text) for text in texts])
+            filled = tuple([text is not None and has_words(text, self._rules) for text in texts])
             key = (names, filled)
             if key not in self._chosen_columns:
-                marked = columns_to_label(names, ["x" if full else None for full in filled], self._policy)
+                marked = columns_to_label(names, ["x" if full else None for full in filled], self._policy, self._rules)
                 self._chosen_columns[key] = [(i, section.name) for i, section in marked]
             return [
                 (text, name, 0, len(text)) for i, name in self._chosen_columns[key] if (text := texts[i]) is not None
@@ -332,10 +368,12 @@ class Labeler:
         text = texts[0]
         if not text:
             return []
-        parsed = sections_to_label(text, self._policy, report_id=report_id, overrides=self._overrides)
+        parsed = sections_to_label(
+            text, self._policy, report_id=report_id, overrides=self._overrides, rules=self._rules
+        )
         if not parsed and self._reads_bare_text:
-            found = find_sections(text, "official")
-            parsed = [section for section in found if section.name == "full report" and has_words(text)]
+            found = find_sections(text, "official", self._rules)
+            parsed = [section for section in found if section.name == "full report" and has_words(text, self._rules)]
         return [(text, section.name, section.start, section.end) for section in parsed]
 
     def _labels(self, batch: pa.RecordBatch, read: _Read) -> pa.RecordBatch:
@@ -387,6 +425,24 @@ _MAY_REFER_BACK = re.compile(r"\bones?\b", re.IGNORECASE)
 """A cheap look before the lexicon decides whether a sentence opens with a pronoun."""
 
 
+def labels_of(chosen: ChosenLabels, profile: Profile) -> list[Label]:
+    """The labels a profile looks for, with its words."""
+    labels = labels_in_use(chosen)
+    return [as_published(label) for label in labels] if profile == "gamuts" else labels
+
+
+def _rebuilt(fingerprint: str, options: tuple[Any, ...]) -> Labeler:
+    """A labeler in a worker.
+
+    Raises:
+        UserError: The words changed since the work began, or the worker has others.
+    """
+    labeler = Labeler(*options)
+    if labeler.fingerprint != fingerprint:
+        raise UserError("the lexicon or a label set changed while reports were labelled: start again.")
+    return labeler
+
+
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     """Spare the collector: the loop makes many small tuples and no cycles, and searching them costs a fifth."""
@@ -406,5 +462,5 @@ def _report_ids(batch: pa.RecordBatch) -> pa.Array:
 
 
 def _fingerprint(digest: str, label_set: str, *options: object) -> str:
-    content = json.dumps([digest, section_rules_digest(), label_set, RULES_VERSION, *options])
+    content = json.dumps([digest, label_set, RULES_VERSION, *options])
     return hashlib.sha256(content.encode()).hexdigest()

@@ -48,6 +48,7 @@ class SentenceStore:
         """Sentence as written -> number."""
         self._ranks = bytearray()
         self._sentences: list[str] = []
+        self._read_as: dict[int, str] = {}
         self._waiting: dict[int, tuple[Judged, ...]] = {}
         self._first = array("q")
         self._count = array("q")
@@ -68,12 +69,22 @@ class SentenceStore:
         if len(self.numbers) > self._limit:
             self._clear()
 
-    def add(self, sentence: str) -> int:
-        """The number of a sentence met for the first time."""
+    def add(self, sentence: str, read_as: str | None = None) -> int:
+        """The number of a sentence met for the first time.
+
+        Args:
+            sentence: As written.
+            read_as: What is judged in its place, with the same offsets; the sentence itself by default.
+        """
         number = len(self.numbers)
-        self.numbers[sentence] = number
         self._sentences.append(sentence)
-        judged = self._judge.judge(sentence)
+        if read_as is None:
+            self.numbers[sentence] = number
+            read_as = sentence
+        else:
+            self.numbers[_key(sentence, read_as)] = number
+            self._read_as[number] = read_as
+        judged = self._judge.judge(read_as)
         if judged:
             row = bytearray(self._n_labels)
             for mention in judged:
@@ -89,6 +100,14 @@ class SentenceStore:
             self._count.append(0)
         self._first.append(0)
         return number
+
+    def number_of(self, sentence: str, read_as: str) -> int:
+        """The number of a sentence that is read as another, added where it is new."""
+        if read_as == sentence:
+            number = self.numbers.get(sentence)
+            return self.add(sentence) if number is None else number
+        number = self.numbers.get(_key(sentence, read_as))
+        return self.add(sentence, read_as) if number is None else number
 
     @property
     def ranks(self) -> Ranks:
@@ -122,8 +141,9 @@ class SentenceStore:
         texts, cues, rules = self.texts, self.cues, self.rules
         for number in numbers:
             sentence = self._sentences[number]
-            judged = self._waiting.get(number) or self._judge.judge(sentence)
-            spans = [match.span() for match in self._visible(sentence)]
+            read_as = self._read_as.get(number, sentence)
+            judged = self._waiting.get(number) or self._judge.judge(read_as)
+            spans = [match.span() for match in self._visible(read_as)]
             self._first[number] = len(texts)
             self._count[number] = len(judged)
             for label, phrase, state, first, last, rule, cue_first, cue_last in judged:
@@ -139,3 +159,8 @@ class SentenceStore:
                     rows.append((label, phrase, state, rule_number, start, end, cue_start, cue_end))
         self._waiting.clear()
         self._table.extend(chain.from_iterable(rows))
+
+
+def _key(sentence: str, read_as: str) -> str:
+    """No sentence as written: the two, parted by what is never judged as a sentence."""
+    return f"{read_as}\x00\x00{sentence}"

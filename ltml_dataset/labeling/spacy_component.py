@@ -1,11 +1,10 @@
 """The spaCy component `ltml_labeler`: labels and mentions on a `Doc`."""
 
-from typing import Literal
-
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from ltml_dataset.labeling.labeler import Labeler
+from ltml_dataset.labeling.labeler import Labeler, Profile
+from ltml_dataset.text.sections import Policy
 
 
 class LtmlLabeler:
@@ -14,9 +13,9 @@ class LtmlLabeler:
     Every span has the label's name as label, and `span._.ltml_status`, `span._.ltml_cue` and `span._.ltml_rule`.
     """
 
-    def __init__(self, label_set: str, profile: Literal["clinical", "paper"], sections: str) -> None:
+    def __init__(self, label_set: str, profile: Profile, sections: Policy, lexicon_folder: str | None) -> None:
         """A component by the labeler's options."""
-        self._labeler = Labeler(label_set=label_set, profile=profile, sections=sections)  # type: ignore[arg-type]
+        self._labeler = Labeler(label_set=label_set, profile=profile, sections=sections, lexicon_folder=lexicon_folder)
         Doc.set_extension("ltml_labels", default=None, force=True)
         for name in ("ltml_status", "ltml_cue", "ltml_rule"):
             Span.set_extension(name, default=None, force=True)
@@ -39,11 +38,11 @@ class LtmlLabeler:
 
 @Language.factory(
     "ltml_labeler",
-    default_config={"label_set": "ltml39", "profile": "clinical", "sections": "default"},
+    default_config={"label_set": "ltml39", "profile": "clinical", "sections": "default", "lexicon_folder": None},
     assigns=["doc._.ltml_labels", "doc.spans"],
 )
 def make_ltml_labeler(
-    nlp: Language, name: str, label_set: str, profile: Literal["clinical", "paper"], sections: str
+    nlp: Language, name: str, label_set: str, profile: Profile, sections: Policy, lexicon_folder: str | None
 ) -> LtmlLabeler:
     """The factory behind `nlp.add_pipe("ltml_labeler", config={"label_set": ...})`."""
-    return LtmlLabeler(label_set, profile, sections)
+    return LtmlLabeler(label_set, profile, sections, lexicon_folder)

@@ -5,7 +5,7 @@ differ only in words nobody decides by are then equal strings, and are judged on
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 TOKEN = re.compile(r"[^\W\d_]+|\d+(?:[.]\d+)?|_+|[^\w\s-]|(?<=\s)-+(?=\s)")
 """Words, numbers, gaps, single signs, and a dash that stands alone. Hyphens inside words count as blanks."""
@@ -46,6 +46,8 @@ class Vocabulary(dict[str, str]):
         self._capitals: dict[str, str] = {}
         self._stems: list[tuple[str, str]] = []
         self._next = FIRST_WORD
+        self.read_near: Callable[[str], str | None] | None = None
+        """What else an unknown word may be (`near_words.py`); asked once for each word."""
 
     def add_word(self, word: str) -> str:
         """The character of a lexicon word."""
@@ -68,6 +70,11 @@ class Vocabulary(dict[str, str]):
         if word not in self._capitals:
             self._capitals[word] = self._new()
         return self._capitals[word]
+
+    @property
+    def capitals(self) -> tuple[str, ...]:
+        """Words, in small letters, whose capitals have a character of their own."""
+        return tuple(self._capitals)
 
     def add_stem(self, stem: str) -> str:
         """The character of every word that begins with `stem` and is no lexicon word itself."""
@@ -124,7 +131,8 @@ class Vocabulary(dict[str, str]):
         for stem, character in self._stems:
             if word.startswith(stem):
                 return character
-        return UNKNOWN
+        meant = self.read_near(word) if self.read_near is not None else None
+        return self._words.get(meant, UNKNOWN) if meant is not None else UNKNOWN
 
     def __reduce__(self) -> str | tuple[object, ...]:
         raise TypeError("a vocabulary is rebuilt from the lexicon, not pickled")

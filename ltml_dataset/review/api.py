@@ -199,7 +199,7 @@ class Api:
         label = str(values.get("label"))
         if label not in desk.folder.labels:
             raise UserError("there is no such label.")
-        return {"html": definition_html(label)}
+        return {"html": definition_html(label, desk.folder.lexicon_folder)}
 
     def _mentions(self, desk: Desk, values: Json) -> Json:
         """The mentions under a marked piece of the report, to ask which of them is wrong."""

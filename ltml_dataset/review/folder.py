@@ -50,6 +50,8 @@ class ReviewFolder:
     _images: dict[str, list[tuple[str, str]]]
     _texts: dict[str, tuple[Passage, ...]]
     image_root: Path | None
+    lexicon_folder: Path | None = None
+    """Words that were laid over those that ship, where they still are."""
 
     def machine(self, study: str) -> dict[str, int]:
         """The machine's states of a study, without the labels it did not mention."""
@@ -141,6 +143,7 @@ def open_folder(
         _images=_image_paths(directory, splits),
         _texts=_texts(reports, pointer, wanted),
         image_root=image_root,
+        lexicon_folder=_lexicon_folder(pointer),
     )
 
 
@@ -185,9 +188,16 @@ def _pointer(directory: Path) -> Mapping[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
+def _lexicon_folder(pointer: Mapping[str, Any]) -> Path | None:
+    """The folder of words the data set was built with, where it still is."""
+    folder = Path(pointer["lexicon"]) if pointer.get("lexicon") else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
 def _texts(reports: Path | None, pointer: Mapping[str, Any], wanted: set[str]) -> dict[str, tuple[Passage, ...]]:
     """Report text of the wanted studies, read from the source the folder was built from."""
     from ltml_dataset.sources import open_source
+    from ltml_dataset.text.section_rules import rules_of
     from ltml_dataset.text.sections import find_sections
 
     path = reports or (Path(pointer["reports"]) if pointer.get("reports") else None)
@@ -196,6 +206,7 @@ def _texts(reports: Path | None, pointer: Mapping[str, Any], wanted: set[str]) -
     if not path.exists():
         raise UserError(f"`{path}`, which the folder was built from, was not found: give its new place with --reports.")
     source = open_source(path, id_column=pointer.get("id_column"), text_columns=pointer.get("text_columns"))
+    rules = rules_of(_lexicon_folder(pointer))
     texts: dict[str, tuple[Passage, ...]] = {}
     for partition in source.partitions():
         batch, _ = source.read(partition)
@@ -205,7 +216,7 @@ def _texts(reports: Path | None, pointer: Mapping[str, Any], wanted: set[str]) -
                 continue
             if len(source.text_columns) == 1:
                 text = row[source.text_columns[0]] or ""
-                texts[study] = (Passage(None, text, _headings(text, find_sections(text))),)
+                texts[study] = (Passage(None, text, _headings(text, find_sections(text, rules=rules))),)
             else:
                 texts[study] = tuple(Passage(name, row[name]) for name in source.text_columns if row[name])
     return texts

@@ -7,45 +7,27 @@ the line right behind an empty title is missed, and `NDICATION:` is read as an i
 """
 
 import re
-from functools import cache
 
 from ltml_dataset.records import Section
-from ltml_dataset.text.section_rules import any_of, official_rules
+from ltml_dataset.text.section_rules import SectionRules
 
 _TITLE = re.compile(r"\n ([A-Z ()/,-]+):\s")
 _BLANK_LINE = "\n \n"
 
 
-@cache
-def _titles() -> re.Pattern[str]:
-    return any_of(official_rules().titles)
-
-
-@cache
-def official_name(title: str) -> str:
-    """Section that the official rules see behind a title."""
-    rules = official_rules()
-    title = title.lower().strip()
-    if title in rules.aliases:
-        return rules.aliases[title]
-    for word in rules.contains:
-        if word in title:
-            return word
-    return "findings" if _titles().search(title) else title
-
-
-def find_official_sections(text: str) -> list[Section]:
+def find_official_sections(text: str, rules: SectionRules) -> list[Section]:
     """Sections of one report by the official rules.
 
     Args:
         text: A report as its file holds it.
+        rules: Names of titles.
 
     Returns:
         Sections in reading order, without surrounding white space; sections other than findings and
         impression may be empty, as upstream.
     """
     if "\r" in text:
-        return _with_other_newlines(text)
+        return _with_other_newlines(text, rules)
     spans: list[tuple[str, int, int]] = []
     title = _TITLE.search(text)
     if title is None:
@@ -56,7 +38,9 @@ def find_official_sections(text: str) -> list[Section]:
             start = title.end()
             newline = text.find("\n", start)
             following = _TITLE.search(text, newline if newline >= 0 else start)
-            spans.append((official_name(title.group(1)), start, len(text) if following is None else following.start()))
+            spans.append(
+                (rules.official_name(title.group(1)), start, len(text) if following is None else following.start())
+            )
             title = following
     spans = [span for span in spans if span[0] not in ("impression", "findings") or text[span[1] : span[2]].strip()]
     if not any(name in ("impression", "findings") for name, _, _ in spans):
@@ -68,11 +52,11 @@ def find_official_sections(text: str) -> list[Section]:
     return [strip_section(text, name, start, end) for name, start, end in spans]
 
 
-def choose_official_sections(sections: list[Section]) -> list[Section]:
+def choose_official_sections(sections: list[Section], rules: SectionRules) -> list[Section]:
     """The one section that the official labels read: the last impression, else findings, and so on; or none."""
-    for wanted in official_rules().choose:
+    for wanted in rules.official.choose:
         for section in reversed(sections):
-            if official_name(section.name) == wanted:
+            if rules.official_name(section.name) == wanted:
                 return [section] if section.end > section.start else []
     return []
 
@@ -84,7 +68,7 @@ def strip_section(text: str, name: str, start: int, end: int) -> Section:
     return Section(name, start + left, start + max(left, len(part.rstrip())))
 
 
-def _with_other_newlines(text: str) -> list[Section]:
+def _with_other_newlines(text: str, rules: SectionRules) -> list[Section]:
     """Upstream reads in text mode, where every kind of line end is one newline: do so, and map the offsets back."""
     places: list[int] = []
     characters: list[str] = []
@@ -95,7 +79,7 @@ def _with_other_newlines(text: str) -> list[Section]:
             characters.append("\n" if character == "\r" else character)
         previous = character
     places.append(len(text))
-    found = find_official_sections("".join(characters))
+    found = find_official_sections("".join(characters), rules)
     return [
         Section(s.name, places[s.start], places[s.end - 1] + 1 if s.end > s.start else places[s.start]) for s in found
     ]

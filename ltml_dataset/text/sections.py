@@ -10,13 +10,12 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from typing import Literal
 
 from ltml_dataset.records import Section
 from ltml_dataset.text.official_sections import choose_official_sections, find_official_sections, strip_section
 from ltml_dataset.text.section_overrides import Overrides
-from ltml_dataset.text.section_rules import default_rules, is_missing, section_kind, section_use, title_key
+from ltml_dataset.text.section_rules import SectionRules, shipped_rules, title_key
 from ltml_dataset.text.sentences import split_sentences
 from ltml_dataset.text.titles import Title, find_titles, is_small
 
@@ -27,20 +26,9 @@ _BLANK_LINE = re.compile(r"\n[ \t]*\r?\n")
 _WORD_CHARACTER = re.compile(r"[^\W_]")
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _LONGEST_MISSING = 40
-_MAIN_TEXT = ("findings", "body", "impression")
-_NEXT_TO_MAIN_TEXT = (
-    "recommendations",
-    "notification",
-    "administration",
-    "addendum",
-    "comment",
-    "wet read",
-    "impression",
-    "findings",
-)
 
 
-def find_sections(text: str, policy: Policy = "default") -> list[Section]:
+def find_sections(text: str, policy: Policy = "default", rules: SectionRules | None = None) -> list[Section]:
     """All sections of a report, in reading order, without the white space around them.
 
     Offsets count code points of `text`. Text before the first title is `preamble`; a report without any
@@ -51,30 +39,41 @@ def find_sections(text: str, policy: Policy = "default") -> list[Section]:
     Args:
         text: The report as it was read.
         policy: `official` uses the official parser; the others share the default parser.
+        rules: Titles; those that ship with the package by default.
     """
+    rules = rules or shipped_rules()
     if policy == "official":
-        return find_official_sections(text)
-    return [strip_section(text, *span) for span in _default_spans(text)]
+        return find_official_sections(text, rules)
+    return [strip_section(text, *span) for span in _default_spans(text, rules)]
 
 
-def choose_sections(sections: Sequence[Section], policy: Policy = "default") -> list[Section]:
+def choose_sections(
+    sections: Sequence[Section], policy: Policy = "default", rules: SectionRules | None = None
+) -> list[Section]:
     """Sections to read for labels, in reading order; empty ones are left out.
 
     Args:
         sections: From `find_sections` with the same policy, or one section per column of a table.
         policy: See the module.
+        rules: Titles; those that ship with the package by default.
     """
+    rules = rules or shipped_rules()
     if policy == "official":
-        return choose_official_sections(list(sections))
+        return choose_official_sections(list(sections), rules)
     filled = [s for s in sections if s.end > s.start]
     if policy == "all":
         return filled
-    chosen = [s for s in filled if section_use(s.name) == "label"]
-    return chosen or [s for s in filled if section_use(s.name) == "preliminary"]
+    chosen = [s for s in filled if rules.use(s.name) == "label"]
+    return chosen or [s for s in filled if rules.use(s.name) == "preliminary"]
 
 
 def sections_to_label(
-    text: str, policy: Policy = "default", *, report_id: str | None = None, overrides: Overrides | None = None
+    text: str,
+    policy: Policy = "default",
+    *,
+    report_id: str | None = None,
+    overrides: Overrides | None = None,
+    rules: SectionRules | None = None,
 ) -> list[Section]:
     """The sections of one report that are read for labels; none of them is without words (`has_words`).
 
@@ -83,7 +82,9 @@ def sections_to_label(
         policy: See the module.
         report_id: Study name such as `s12345678`, looked up in `overrides`.
         overrides: Per-study exceptions of the official labels (`load_overrides`); used by `official` only.
+        rules: Titles; those that ship with the package by default.
     """
+    rules = rules or shipped_rules()
     if policy == "official" and overrides and report_id is not None:
         span = overrides.ranges.get(report_id)
         if span is not None:
@@ -91,22 +92,29 @@ def sections_to_label(
             return [section] if section.end > section.start else []
         name = overrides.sections.get(report_id)
         if name is not None:
-            return [s for s in find_official_sections(text) if s.name == name and s.end > s.start][-1:]
+            return [s for s in find_official_sections(text, rules) if s.name == name and s.end > s.start][-1:]
     if policy == "default":  # the common case: make sections of what is read only
-        spans = _default_spans(text)
+        spans = _default_spans(text, rules)
         for use in ("label", "preliminary"):
-            found = [strip_section(text, *span) for span in spans if section_use(span[0]) == use]
-            filled = [s for s in found if has_words(text[s.start : s.end])]
+            found = [strip_section(text, *span) for span in spans if rules.use(span[0]) == use]
+            filled = [s for s in found if has_words(text[s.start : s.end], rules)]
             if filled:
                 return filled
         return []
-    if not has_words(text):
+    if not has_words(text, rules):
         return []
-    return [s for s in choose_sections(find_sections(text, policy), policy) if has_words(text[s.start : s.end])]
+    return [
+        s
+        for s in choose_sections(find_sections(text, policy, rules), policy, rules)
+        if has_words(text[s.start : s.end], rules)
+    ]
 
 
 def columns_to_label(
-    columns: Sequence[str], values: Sequence[str | None], policy: Policy = "default"
+    columns: Sequence[str],
+    values: Sequence[str | None],
+    policy: Policy = "default",
+    rules: SectionRules | None = None,
 ) -> list[tuple[int, Section]]:
     """The columns of a table row that are read for labels: each column is a section of its name.
 
@@ -114,20 +122,22 @@ def columns_to_label(
         columns: Column names; unknown names count as body text.
         values: Texts of one row; null, blank or `missing` words where there is none.
         policy: See the module.
+        rules: Titles; those that ship with the package by default.
 
     Returns:
         Pairs of column position and section; offsets count within the column.
     """
+    rules = rules or shipped_rules()
     sections = [
-        strip_section(value, name, 0, len(value)) if value and has_words(value) else Section(name, 0, 0)
+        strip_section(value, name, 0, len(value)) if value and has_words(value, rules) else Section(name, 0, 0)
         for name, value in zip(columns, values, strict=True)
     ]
     filled = [s for s in sections if s.end > s.start]
-    chosen = choose_sections(filled, policy)
+    chosen = choose_sections(filled, policy, rules)
     return [(columns.index(s.name), s) for s in chosen]
 
 
-def has_words(text: str) -> bool:
+def has_words(text: str, rules: SectionRules | None = None) -> bool:
     """Whether a text says anything: not blank, not signs alone, not what stands for a missing text (`missing`).
 
     Example:
@@ -136,24 +146,31 @@ def has_words(text: str) -> bool:
     """
     if _WORD_CHARACTER.search(text) is None:
         return False
-    return len(text) > _LONGEST_MISSING or not is_missing(text)
+    return len(text) > _LONGEST_MISSING or not (rules or shipped_rules()).is_missing(text)
 
 
-def why_not_read(columns: Sequence[str], values: Sequence[str | None], policy: Policy = "default") -> str:
+def why_not_read(
+    columns: Sequence[str],
+    values: Sequence[str | None],
+    policy: Policy = "default",
+    rules: SectionRules | None = None,
+) -> str:
     """Why nothing of a report is read: it has no text, or its text is in sections that are not read.
 
     Args:
         columns: Columns of text; one holds whole reports, several are sections of their name.
         values: Their texts.
         policy: See the module.
+        rules: Titles; those that ship with the package by default.
     """
-    filled = [(name, value) for name, value in zip(columns, values, strict=True) if value and has_words(value)]
+    rules = rules or shipped_rules()
+    filled = [(name, value) for name, value in zip(columns, values, strict=True) if value and has_words(value, rules)]
     names: list[str] = []
     if len(columns) > 1:
-        names = [section_kind(name) for name, _ in filled]
+        names = [rules.kind(name) for name, _ in filled]
     elif filled:
         text = filled[0][1]
-        names = [s.name for s in find_sections(text, policy) if has_words(text[s.start : s.end])]
+        names = [s.name for s in find_sections(text, policy, rules) if has_words(text[s.start : s.end], rules)]
     if not names:
         return "has no text"
     return f"its text is in sections that are not read ({', '.join(sorted(set(names)))})"
@@ -163,15 +180,15 @@ _Span = tuple[str, int, int]
 """A section: name, start, end."""
 
 
-def _default_spans(text: str) -> list[_Span]:
+def _default_spans(text: str, rules: SectionRules) -> list[_Span]:
     """Sections as (name, start, end) with the white space around them."""
-    titles = find_titles(text)
+    titles = find_titles(text, rules)
     if not titles:
         return [("body", 0, len(text))]
     spans: list[_Span] = [("preamble", 0, titles[0].start)] if titles[0].start else []
     is_read = has_title = False
     before = "preamble"  # the section that a line of a form interrupts
-    last = len(titles) - 1
+    last, form_lines = len(titles) - 1, rules.default.form_lines
     for i, title in enumerate(titles):
         start, content, kind = title.start, title.content, title.section
         end = titles[i + 1].start if i < last else len(text)
@@ -183,34 +200,34 @@ def _default_spans(text: str) -> list[_Span]:
                 or (not title.is_known and not _follows_blank_line(text, start))
             ):
                 name, opened, _ = spans[-1]
-                if name == "administration":
+                if name == form_lines:
                     spans.append(("preamble", start, end))
                 else:
                     spans[-1] = (name, opened, end)
                 continue
-        if kind == "administration":
+        if kind == form_lines:
             has_title = True
-            _append_form_line(spans, text, title, end, before)
+            _append_form_line(spans, text, title, end, before, rules)
             continue
         spans.append((kind, content, end))
         before = kind
-        is_read = section_use(kind) == "label"
+        is_read = rules.use(kind) == "label"
         has_title = has_title or kind != "preamble"
     if not has_title:
         return [("body", start, end) for _, start, end in spans]
-    return _with_last_resort(text, _with_untitled_body(text, spans))
+    return _with_last_resort(text, _with_untitled_body(text, spans, rules), rules)
 
 
-def _append_form_line(spans: list[_Span], text: str, title: Title, end: int, before: str) -> None:
+def _append_form_line(spans: list[_Span], text: str, title: Title, end: int, before: str, rules: SectionRules) -> None:
     """A line of a form's head; what follows it goes on with what was read before, or is untitled text."""
-    stop = _end_of_value(text, title, end)
-    spans.append(("administration", title.content, stop))
+    stop = _end_of_value(text, title, end, rules)
+    spans.append((rules.default.form_lines, title.content, stop))
     if text[stop:end].strip():
-        spans.append((before if section_use(before) == "label" else "preamble", stop, end))
+        spans.append((before if rules.use(before) == "label" else "preamble", stop, end))
 
 
-def _end_of_value(text: str, title: Title, end: int) -> int:
-    value = _values().get(title_key(text[title.start : title.content].rstrip(" \t:")))
+def _end_of_value(text: str, title: Title, end: int, rules: SectionRules) -> int:
+    value = rules.values.get(title_key(text[title.start : title.content].rstrip(" \t:")))
     match = value.match(text, title.content, end) if value else None
     if match is not None:
         return match.end() + text.startswith((".", ",", ";"), match.end(), end)
@@ -227,105 +244,100 @@ def _end_of_value(text: str, title: Title, end: int) -> int:
     return sentence[1] if sentence else end
 
 
-@cache
-def _values() -> dict[str, re.Pattern[str]]:
-    return {
-        name: re.compile(rf"[\s*_:-]*(?:{pattern})", re.IGNORECASE) for name, pattern in default_rules().values.items()
-    }
-
-
 def _follows_blank_line(text: str, start: int) -> bool:
     line_start = text.rfind("\n", 0, start) + 1
     return not text[text.rfind("\n", 0, max(0, line_start - 1)) + 1 : line_start].strip()
 
 
-def _with_untitled_body(text: str, spans: list[_Span]) -> list[_Span]:
+def _with_untitled_body(text: str, spans: list[_Span], rules: SectionRules) -> list[_Span]:
     """Give the paragraphs that a missing FINDINGS title leaves in the section before a section of their own."""
-    names = {name for name, start, end in spans if name in _MAIN_TEXT and text[start:end].strip()}
-    if "findings" in names or "body" in names:
+    closing = rules.default.closing
+    names = {name for name, start, end in spans if name in rules.default.main and text[start:end].strip()}
+    if names - {closing}:
         return spans
-    if "impression" in names:
-        behind = next(i for i, (kind, a, b) in enumerate(spans) if kind == "impression" and text[a:b].strip())
+    if closing in names:
+        behind = next(i for i, (kind, a, b) in enumerate(spans) if kind == closing and text[a:b].strip())
         name = "body"
-    elif any(kind not in default_rules().sections and text[a:b].strip() for kind, a, b in spans):
+    elif any(kind not in rules.default.sections and text[a:b].strip() for kind, a, b in spans):
         return spans  # an unlisted title opened the main text
     else:
         behind, name = len(spans), "last_paragraph"
-    before = next((i for i in reversed(range(behind)) if spans[i][0] not in _NEXT_TO_MAIN_TEXT), -1)
+    before = next((i for i in reversed(range(behind)) if spans[i][0] not in rules.default.beside_main), -1)
     if before < 0:
         return spans
     kind, start, end = spans[before]
     first = start + len(text[start:end]) - len(text[start:end].lstrip())
     if kind == "preamble":
-        opened = next((i for i in reversed(range(before)) if spans[i][0] not in ("preamble", "administration")), -1)
+        opened = next(
+            (i for i in reversed(range(before)) if spans[i][0] not in ("preamble", rules.default.form_lines)), -1
+        )
         is_body = [opened < i < behind and each == "preamble" for i, (each, _, _) in enumerate(spans)]
-        if name != "body" and not any(_says_something(text[a:b]) for i, (_, a, b) in enumerate(spans) if is_body[i]):
+        if name != "body" and not any(
+            _says_something(text[a:b], rules) for i, (_, a, b) in enumerate(spans) if is_body[i]
+        ):
             return spans
         return [("body" if is_body[i] else each, a, b) for i, (each, a, b) in enumerate(spans)]
     blank = _BLANK_LINE.search(text, first, end)
-    begin = blank.end() if blank is not None else _where_text_begins(text, kind, first, end)
+    begin = blank.end() if blank is not None else _where_text_begins(text, kind, first, end, rules)
     if begin is None or not text[begin:end].strip():
         return spans
     stop = blank.start() if blank is not None else begin
     return [*spans[:before], (kind, start, stop), (name, begin, end), *spans[before + 1 :]]
 
 
-def _where_text_begins(text: str, kind: str, start: int, end: int) -> int | None:
+def _where_text_begins(text: str, kind: str, start: int, end: int, rules: SectionRules) -> int | None:
     """Where findings begin that no title and no blank line sets apart from the section before them."""
-    begin = _first_telling_line(text, start, end)
+    begin = _first_telling_line(text, start, end, rules)
     if begin is not None:
         return begin
-    known = default_rules().sections.get(kind)
+    known = rules.default.sections.get(kind)
     extent = known.extent if known else "rest"
     sentences = split_sentences(text, start, end)
     if len(sentences) < 2:
         return None
-    if extent == "first" or (extent == "none" and _only_compares(text[slice(*sentences[0])])):
+    if extent == "first" or (extent == "none" and _only_compares(text[slice(*sentences[0])], rules)):
         return sentences[0][1]
     if "\n" in text[start:end]:
         return None
     # line breaks were lost: sentences stand for lines
-    return next((a for a, b in sentences[1:] if (text[a].isupper() or is_small(text)) and _tells(text[a:b])), None)
+    return next(
+        (a for a, b in sentences[1:] if (text[a].isupper() or is_small(text)) and _tells(text[a:b], rules)), None
+    )
 
 
-def _first_telling_line(text: str, start: int, end: int) -> int | None:
+def _first_telling_line(text: str, start: int, end: int, rules: SectionRules) -> int | None:
     newline = text.find("\n", start, end)
     while newline >= 0:
         following = text.find("\n", newline + 1, end)
         line = text[newline + 1 : following if following >= 0 else end].lstrip()
-        if (line[:1].isupper() or is_small(text)) and _tells(line):
+        if (line[:1].isupper() or is_small(text)) and _tells(line, rules):
             return newline + 1
         newline = following
     return None
 
 
-def _tells(words: str) -> bool:
-    return _telling().search(words.lower()) is not None
+def _tells(words: str, rules: SectionRules) -> bool:
+    return rules.telling.search(words.lower()) is not None
 
 
-@cache
-def _telling() -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join(map(re.escape, default_rules().telling))})\b")
-
-
-def _only_compares(sentence: str) -> bool:
-    rules = default_rules()
+def _only_compares(sentence: str, rules: SectionRules) -> bool:
+    default = rules.default
     return all(
-        word in rules.comparing or word in rules.naming or not word.isalpha()
+        word in default.comparing or word in default.naming or not word.isalpha()
         for word in _WORD.findall(sentence.lower())
     )
 
 
-def _with_last_resort(text: str, spans: list[_Span]) -> list[_Span]:
+def _with_last_resort(text: str, spans: list[_Span], rules: SectionRules) -> list[_Span]:
     """Where nothing would be read: sentences before all titles, and what follows an examination's first sentence."""
-    if any(section_use(name) != "never" and text[start:end].strip() for name, start, end in spans):
+    if any(rules.use(name) != "never" and text[start:end].strip() for name, start, end in spans):
         return spans
     found: list[_Span] = []
     for name, start, end in spans:
-        if name == "preamble" and _says_something(text[start:end]):
+        if name == "preamble" and _says_something(text[start:end], rules):
             found.append(("body", start, end))
             continue
-        begin = _where_text_begins(text, name, start, end) if name != "administration" else None
+        begin = _where_text_begins(text, name, start, end, rules) if name != rules.default.form_lines else None
         if begin is None:
             found.append((name, start, end))
         else:
@@ -333,14 +345,14 @@ def _with_last_resort(text: str, spans: list[_Span]) -> list[_Span]:
     return found
 
 
-def _says_something(text: str) -> bool:
+def _says_something(text: str, rules: SectionRules) -> bool:
     """Whether text before all titles holds a sentence, and not only a letterhead or the name of an examination."""
-    rules = default_rules()
+    default = rules.default
     for start, end in split_sentences(text):
         sentence = text[start:end]
         words = [word.lower() for word in _WORD.findall(sentence)]
-        rest = [word for word in words if word not in rules.naming and word not in rules.comparing]
-        if rules.letterhead.isdisjoint(words) and (
+        rest = [word for word in words if word not in default.naming and word not in default.comparing]
+        if default.letterhead.isdisjoint(words) and (
             len(rest) > 2 or (rest and len(words) > 1 and sentence[-1] in ".!?")
         ):
             return True

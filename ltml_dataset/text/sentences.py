@@ -1,6 +1,10 @@
 """Sentences of a report section, as offsets."""
 
 import re
+from collections.abc import Iterable
+from functools import cache
+
+from ltml_lexicons.lexicon import load_lexicon
 
 _MARK = re.compile(
     r"""
@@ -12,10 +16,6 @@ _MARK = re.compile(
 )
 """Begins with a plain character class, which the regex engine finds fast; the rest is decided at each mark."""
 
-_ABBREVIATIONS = frozenset(
-    ("dr", "mr", "mrs", "ms", "st", "vs", "approx", "e.g", "i.e", "cf", "fig", "pt", "resp", "ca", "a.m", "p.m")
-)
-_MAX_ABBREVIATION = 8
 MAX_SENTENCE = 1000
 """Characters; what is longer is no sentence and is cut at a blank, so that no text costs more than its length."""
 _ITEM_NUMBER = re.compile(r"(?<=[a-z)])\s+(\d{1,2})$")
@@ -24,7 +24,26 @@ _ENTRY = re.compile(r"[^\S\n]*[A-Z][A-Za-z /-]{1,40}:(?=\s)")
 _LINE_START = re.compile(r"[^\S\n]*(?:(\n\s*)|((?:\d{1,2}[.)]|[-*\u2022])[^\S\n])|(\S+))?")
 
 
-def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+class Stops(frozenset[str]):
+    """Words whose stop ends no sentence, in small letters and without it (`abbreviations.yaml`)."""
+
+    longest: int
+    """Characters of the longest, with a bracket before it."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        """The set of `words`."""
+        self.longest = max(map(len, self), default=0) + 1
+
+
+@cache
+def shipped_stops() -> Stops:
+    """Those of the lexicon that ships."""
+    return Stops(load_lexicon().abbreviations.stops)
+
+
+def split_sentences(
+    text: str, start: int = 0, end: int | None = None, stops: Stops | None = None
+) -> list[tuple[int, int]]:
     r"""Sentence offsets between `start` and `end`, without surrounding blanks.
 
     Hard line wraps do not end a sentence; a line that ends although the next word would have fitted does.
@@ -34,6 +53,7 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
         text: The report.
         start: First code point to look at.
         end: One past the last; the whole rest by default.
+        stops: Abbreviations whose stop ends no sentence; those of the lexicon that ships by default.
 
     Returns:
         Pairs (start, end) into `text`, in order, never empty, never overlapping.
@@ -43,11 +63,14 @@ def split_sentences(text: str, start: int = 0, end: int | None = None) -> list[t
         >>> [text[a:b] for a, b in split_sentences(text)]
         ['1. Small left\neffusion.', '2. Tube at 2.5 cm, vs. prior']
     """
-    return [(first, first + len(sentence)) for first, sentence in sentences_of(text, start, end)]
+    return [(first, first + len(sentence)) for first, sentence in sentences_of(text, start, end, stops)]
 
 
-def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, str]]:
+def sentences_of(
+    text: str, start: int = 0, end: int | None = None, stops: Stops | None = None
+) -> list[tuple[int, str]]:
     """Sentences as (offset, text); see `split_sentences`."""
+    stops = shipped_stops() if stops is None else stops
     stop = len(text) if end is None else end
     sentences: list[tuple[int, str]] = []
     width = -1
@@ -81,7 +104,7 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
                 _append(sentences, text, begin, number.start())
                 begin = number.start(1)
                 continue
-        elif _is_abbreviated(text[max(begin, left - _MAX_ABBREVIATION) : left]):
+        elif _is_abbreviated(text[max(begin, left - stops.longest - 1) : left], stops):
             continue
         sentence = text[begin:right].rstrip()
         if sentence and len(sentence) <= MAX_SENTENCE and not sentence[0].isspace():
@@ -94,10 +117,10 @@ def sentences_of(text: str, start: int = 0, end: int | None = None) -> list[tupl
     return sentences
 
 
-def _is_abbreviated(tail: str) -> bool:
+def _is_abbreviated(tail: str, stops: Stops) -> bool:
     """Whether the last characters before a stop are an abbreviation."""
     word = tail[tail.rfind(" ") + 1 :]
-    return len(word) < _MAX_ABBREVIATION and word.lstrip("(").lower() in _ABBREVIATIONS
+    return len(word) <= stops.longest and word.lstrip("(").lower() in stops
 
 
 def _append(sentences: list[tuple[int, str]], text: str, begin: int, end: int) -> None:

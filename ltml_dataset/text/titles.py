@@ -6,11 +6,18 @@ written with a capital letter. Words inside a sentence never are ("the above fin
 """
 
 import re
-from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from ltml_dataset.text.section_rules import default_aliases, default_rules, section_kind, title_key
+from ltml_dataset.text.section_rules import (
+    BEHIND_WORD,
+    NEW_LINE,
+    SMALL,
+    SURE,
+    SectionRules,
+    TitleRead,
+    title_key,
+)
 
 LONGEST_TITLE = 60
 _BEFORE_COLON = 120
@@ -37,10 +44,6 @@ _AFTER_BARE = re.compile(
 _NEXT_WORD = re.compile(r"[^\S\n]+([^\W\d_]+|\d|_)")
 _CELL = re.compile(r"(?:^|(?<=[\t|\n]))[ *_]*([^\t|\n:]{2,60}?)[ *_]*[\t|]")
 
-SURE, NEW_LINE, SMALL, BEHIND_WORD = 0, 1, 2, 3
-"""When a title before a colon counts: always; where its line goes on with no sentence of the line before; where the
-whole text is in small letters; where the text begins with a title."""
-
 
 class Title(NamedTuple):
     """A title in a report."""
@@ -55,26 +58,13 @@ class Title(NamedTuple):
     """It is listed; else it is words in capitals before a colon."""
 
 
-class _Read(NamedTuple):
-    """What stands before a colon: its offset, section, whether it is a part, is listed, and when it counts."""
-
-    start: int
-    section: str
-    is_part: bool
-    is_known: bool
-    when: int
-
-
-_seen: dict[tuple[str, bool], _Read | None] = {}
-
-
-def find_titles(text: str) -> list[Title]:
+def find_titles(text: str, rules: SectionRules) -> list[Title]:
     """Titles in reading order; costs no more than the length of the text."""
-    titles = _before_colons(text)
-    titles += _lines_of_their_own(text)
-    titles += _without_colon(text, titles)
+    titles = _before_colons(text, rules)
+    titles += _lines_of_their_own(text, rules)
+    titles += _without_colon(text, titles, rules)
     if "\t" in text or "|" in text:
-        titles += _cells(text)
+        titles += _cells(text, rules)
     if len(titles) < 2:
         return titles
     titles.sort()
@@ -85,8 +75,9 @@ def find_titles(text: str) -> list[Title]:
     return kept
 
 
-def _before_colons(text: str) -> list[Title]:
+def _before_colons(text: str, rules: SectionRules) -> list[Title]:
     titles: list[Title] = []
+    seen = rules.seen_titles
     colon = text.find if "\uff1a" not in text else text.replace("\uff1a", ":").find
     place = -1
     while (place := colon(":", place + 1)) >= 0:
@@ -96,16 +87,16 @@ def _before_colons(text: str) -> list[Title]:
             first = place - _BEFORE_COLON
         words = text[first:place]
         key = (words, at_line)
-        if key in _seen:
-            read = _seen[key]
+        if key in seen:
+            read = seen[key]
         else:
-            read = _read_title(words, at_line=at_line)
-            if len(_seen) >= _CACHE_LIMIT:
-                _seen.clear()
-            _seen[key] = read
+            read = _read_title(words, rules, at_line=at_line)
+            if len(seen) >= _CACHE_LIMIT:
+                seen.clear()
+            seen[key] = read
         if read is None:
             continue
-        if read.when == NEW_LINE and _goes_on_from_line_before(text, first):
+        if read.when == NEW_LINE and _goes_on_from_line_before(text, first, rules):
             continue
         if read.when == BEHIND_WORD and not titles:
             continue
@@ -119,50 +110,49 @@ def _before_colons(text: str) -> list[Title]:
     return titles
 
 
-def _read_title(words: str, *, at_line: bool) -> _Read | None:
+def _read_title(words: str, rules: SectionRules, *, at_line: bool) -> TitleRead | None:
     """The title that ends `words`, the text before a colon within its line."""
     tail = words.rstrip()
     if not tail or tail[-1] in "0123456789,;":
         return None
     starts = [(0, False)] if at_line else []
     starts += [(match.end(), match["weak"] is not None) for match in _BOUNDARY.finditer(tail)]
-    aliases, rules = default_aliases(), default_rules()
+    aliases, default = rules.aliases, rules.default
     for start, is_weak in starts:
         name = tail[start:]
         if not name or len(name.strip()) > LONGEST_TITLE:
             continue
         key = title_key(name)
-        is_part = key in rules.parts or (at_line and start == 0 and key in rules.items)
+        is_part = key in default.parts or (at_line and start == 0 and key in default.items)
         if not is_part and key not in aliases:
             continue
         starts_small = name.lstrip(_BEFORE_WORDS + ".)0123456789")[:1].islower()
         is_first = at_line and start == 0
-        if not is_first and key not in rules.inline and (starts_small or (is_weak and not is_part)):
+        if not is_first and key not in default.inline and (starts_small or (is_weak and not is_part)):
             continue
         offset = start + len(name) - len(name.lstrip(" \t"))
         when = NEW_LINE if starts_small and is_first else SURE
-        return _Read(offset, "findings" if is_part else aliases[key], is_part, True, when)
-    unlisted = _unlisted(tail) if at_line else None
+        return TitleRead(offset, default.part_of if is_part else aliases[key], is_part, True, when)
+    unlisted = _unlisted(tail, rules) if at_line else None
     if unlisted is not None and ":" not in tail:
         return unlisted
-    return _behind_word(tail) or unlisted
+    return _behind_word(tail, rules) or unlisted
 
 
-def _behind_word(tail: str) -> _Read | None:
+def _behind_word(tail: str, rules: SectionRules) -> TitleRead | None:
     """A main title at the end of a line's text that no boundary stands before."""
-    rules = default_rules()
     space = len(tail)
-    found: _Read | None = None
+    found: TitleRead | None = None
     for _ in range(4):
         space = tail.rfind(" ", 0, space)
         if space < 0:
             break
         name = tail[space + 1 :]
         key = title_key(name)
-        if key not in rules.inline:
+        if key not in rules.default.inline:
             continue
         before = _LAST_WORD.search(tail, max(0, space - 40), space)
-        if before is not None and before[1].lower() in rules.not_behind:
+        if before is not None and before[1].lower() in rules.default.not_behind:
             continue
         letters = name.lstrip(_BEFORE_WORDS)
         if letters.isupper():
@@ -173,22 +163,22 @@ def _behind_word(tail: str) -> _Read | None:
             when = SMALL
         else:
             continue
-        found = _Read(space + 1, default_aliases()[key], False, True, when)
+        found = TitleRead(space + 1, rules.aliases[key], False, True, when)
     return found
 
 
-def _unlisted(tail: str) -> _Read | None:
+def _unlisted(tail: str, rules: SectionRules) -> TitleRead | None:
     """Words in capitals at the start of a line that no list knows."""
     words = tail.strip()
     if not words or len(words) > LONGEST_TITLE or not words.isupper() or words[-1] == ".":
         return None
     if sum(c.isalpha() for c in words) < 3 or any(c.isdigit() for c in words):
         return None
-    kind = section_kind(words)
-    return _Read(len(tail) - len(tail.lstrip()), kind, False, kind in default_rules().sections, SURE)
+    kind = rules.kind(words)
+    return TitleRead(len(tail) - len(tail.lstrip()), kind, False, kind in rules.default.sections, SURE)
 
 
-def _goes_on_from_line_before(text: str, line_start: int) -> bool:
+def _goes_on_from_line_before(text: str, line_start: int, rules: SectionRules) -> bool:
     """Whether a line is the wrapped rest of a sentence of the line before it."""
     if line_start == 0:
         return False
@@ -197,7 +187,7 @@ def _goes_on_from_line_before(text: str, line_start: int) -> bool:
     if not before or before[-1] in ".:;?!)]_*-=|":
         return False
     last = _LAST_WORD.search(before)
-    if last is not None and last[1].lower() in default_rules().not_behind:
+    if last is not None and last[1].lower() in rules.default.not_behind:
         return True
     end = text.find("\n", line_start)
     word = text[line_start : end if end >= 0 else len(text)].split(None, 1)
@@ -216,81 +206,56 @@ def _width(text: str) -> int:
     return max(map(len, text.split("\n")))
 
 
-class _AtLines:
-    """A pattern at the start of the text and of every line, where it begins with the newline: that is found fast."""
-
-    def __init__(self, pattern: str) -> None:
-        self._first = re.compile(pattern)
-        self._other = re.compile(r"\n" + pattern)
-
-    def finditer(self, text: str) -> Iterator[re.Match[str]]:
-        first = self._first.match(text)
-        if first is not None:
-            yield first
-        yield from self._other.finditer(text)
-
-
-def _lines_of_their_own(text: str) -> list[Title]:
+def _lines_of_their_own(text: str, rules: SectionRules) -> list[Title]:
     """Rules across the page, lines such as FINAL REPORT, and main titles in small letters."""
     titles: list[Title] = []
-    for match in _own_lines().finditer(text):
+    for match in rules.own_lines.finditer(text):
         words = match["title"]
         if words is None:
             titles.append(Title(match.start(), match.end(), "preamble", False, True))
-        elif not _goes_on_from_line_before(text, text.rfind("\n", 0, match.start("title")) + 1):
+        elif not _goes_on_from_line_before(text, text.rfind("\n", 0, match.start("title")) + 1, rules):
             after = _AFTER_BARE.match(text, match.end())
             content = after.end() if after else match.end()
-            titles.append(Title(match.start("title"), content, default_aliases()[title_key(words)], False, True))
+            titles.append(Title(match.start("title"), content, rules.aliases[title_key(words)], False, True))
     return titles
 
 
-@cache
-def _own_lines() -> _AtLines:
-    rules = default_rules()
-    heads = "|".join(_spaced(form) for head in rules.heads for form in (head.upper(), head.title()))
-    titles = "|".join(map(_spaced, sorted(rules.bare, key=len, reverse=True)))
-    return _AtLines(
-        rf"[ \t*#]*(?:_{{10,}}|-{{10,}}|={{10,}}|(?:{heads})\b(?!:)"
-        rf"|(?P<title>{titles})(?=[ \t*]*(?:\r?\n|$|-\s|[\u2013\u2014=|])))"
-    )
-
-
-def _without_colon(text: str, known: list[Title]) -> list[Title]:
+def _without_colon(text: str, known: list[Title], rules: SectionRules) -> list[Title]:
     """Main titles with a capital letter that no colon follows."""
     titles: list[Title] = []
-    for match in _loud_titles().finditer(text):
-        title = _bare_title(text, *match.span(), is_report=bool(known or titles))
+    for match in rules.loud_titles.finditer(text):
+        title = _bare_title(text, *match.span(), rules, is_report=bool(known or titles))
         if title is not None:
             titles.append(title)
     return titles
 
 
-def _bare_title(text: str, start: int, end: int, *, is_report: bool) -> Title | None:
+def _bare_title(text: str, start: int, end: int, rules: SectionRules, *, is_report: bool) -> Title | None:
     if start and (text[start - 1].isalnum() or text[start - 1] in "-'/&"):
         return None
     words = text[start:end]
     is_loud = words.isupper()
     following = _NEXT_WORD.match(text, end)
     word = following[1] if following else ""
-    if word and not is_loud and (word[0].islower() or word.lower() in default_rules().goes_on):
+    if word and not is_loud and (word[0].islower() or word.lower() in rules.default.goes_on):
         return None
     after = _AFTER_BARE.match(text, end)
     if after is None:
         return None
     key = title_key(words)
-    section = default_aliases()[key]
+    section = rules.aliases[key]
     place = _place(text, start)
     if after["word"] is not None:
-        if is_loud and place == "line" and key in default_rules().always:
+        if is_loud and place == "line" and key in rules.default.always:
             return Title(start, end, section, False, True)
-        if not word or word.lower() in default_rules().goes_on:
+        if not word or word.lower() in rules.default.goes_on:
             return None
         is_sentence = is_loud and word.isupper() and len(word) > 1  # words in capitals: it may go on
-        if is_sentence and (place == "word" or default_rules().sections[section].use == "never"):
+        if is_sentence and (place == "word" or rules.default.sections[section].use == "never"):
             return None
-    elif place == "line" and not is_loud and _goes_on_from_line_before(text, text.rfind("\n", 0, start) + 1):
+    elif place == "line" and not is_loud and _goes_on_from_line_before(text, text.rfind("\n", 0, start) + 1, rules):
         return None
-    if place == "word" and not (is_loud and is_report and _may_stand_behind(text, start)):
+    if place == "word" and not (is_loud and is_report and _may_stand_behind(text, start, rules)):
         return None
     if place == "line":
         start = text.rfind("\n", 0, start) + 1
@@ -310,33 +275,18 @@ def _place(text: str, start: int) -> Literal["line", "sentence", "word"]:
     return "sentence" if ends else "word"
 
 
-def _may_stand_behind(text: str, start: int) -> bool:
+def _may_stand_behind(text: str, start: int, rules: SectionRules) -> bool:
     """Whether the word before a title in capitals can end what stands before it."""
     before = _LAST_WORD.search(text, max(0, start - 40), start)
     if before is None:
         return True
-    return not (before[1].isupper() and len(before[1]) > 4) and before[1].lower() not in default_rules().not_behind
+    return not (before[1].isupper() and len(before[1]) > 4) and before[1].lower() not in rules.default.not_behind
 
 
-@cache
-def _loud_titles() -> re.Pattern[str]:
-    """Titles of `bare` with a capital letter and no colon; the regex engine finds their first letters fast."""
-    forms = [
-        form
-        for title in sorted(default_rules().bare, key=len, reverse=True)
-        for form in dict.fromkeys((title.upper(), title.title(), title.capitalize()))
-    ]
-    return re.compile(rf"(?:{'|'.join(map(_spaced, forms))})(?![\w'&/]|-\w|[*_\])\"'\s]*[:\uff1a])")
-
-
-def _spaced(title: str) -> str:
-    return re.escape(title).replace(r"\ ", r"[ \t]+")
-
-
-def _cells(text: str) -> list[Title]:
+def _cells(text: str, rules: SectionRules) -> list[Title]:
     """Listed titles that fill a cell of a text with tabs or bars."""
     titles: list[Title] = []
-    aliases = default_aliases()
+    aliases = rules.aliases
     for match in _CELL.finditer(text):
         section = aliases.get(title_key(match[1]))
         if section is not None:

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from ltml_dataset.records import Section
-from ltml_dataset.text.section_rules import default_rules, title_key
+from ltml_dataset.text.section_rules import shipped_rules, title_key
 from ltml_dataset.text.sections import POLICIES, columns_to_label, find_sections, has_words, sections_to_label
 
 
@@ -165,6 +165,6 @@ def test_titles_cost_no_more_than_the_length_of_the_text(piece: str) -> None:
 
 
 def test_every_listed_title_can_be_recognised() -> None:
-    rules = default_rules()
+    rules = shipped_rules().default
     for title in (*rules.aliases(), *rules.parts, *rules.items, *rules.bare, *rules.inline):
         assert title_key(title.upper()) == title, title
