@@ -62,18 +62,39 @@ def kappa_estimates(
         is not defined (one category throughout).
     """
     n_studies, n_labels = first.shape
-    cells = (first + 1) * 3 + (second + 1)
-    counted = np.eye(9)[cells]  # (N, C, 9)
-    tables = counted.sum(0)
+    tables = _tables(first, second)
     random = np.random.default_rng(seed)
-    weights = random.multinomial(n_studies, np.full(n_studies, 1 / n_studies), KAPPA_DRAWS) if n_studies else None
-    pooled_draws = np.zeros((KAPPA_DRAWS, 9))
     rows = []
     for label in range(n_labels):
-        draws = np.zeros((KAPPA_DRAWS, 9)) if weights is None else weights @ counted[:, label]
-        pooled_draws += draws
+        # Of one label alone, drawing studies is drawing cells of its table.
+        shares = tables[label].ravel() / max(n_studies, 1)
+        draws = random.multinomial(n_studies, shares, KAPPA_DRAWS) if n_studies else np.zeros((KAPPA_DRAWS, 9))
         rows.append(_kappa_estimate(tables[label], draws, n_studies))
-    return _kappa_estimate(tables.sum(0), pooled_draws, n_studies), rows
+    return _kappa_estimate(tables.sum(0), _pooled_draws(first, second, random), n_studies), rows
+
+
+def _tables(first: npt.NDArray[np.int8], second: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+    """(C, 9) counts of pairs of states over N studies."""
+    n_labels = first.shape[1]
+    cells = (first.astype(np.int64) + 1) * 3 + (second + 1) + np.arange(n_labels) * 9
+    return np.bincount(cells.ravel(), minlength=9 * n_labels).reshape(n_labels, 9).astype(np.float64)
+
+
+def _pooled_draws(
+    first: npt.NDArray[np.int8], second: npt.NDArray[np.int8], random: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """(B, 9) tables over all labels of B bootstrap samples of studies.
+
+    Studies whose labels add up to the same table stand for each other, so that only as many are drawn as there are
+    different ones.
+    """
+    n_studies = len(first)
+    if not n_studies:
+        return np.zeros((KAPPA_DRAWS, 9))
+    cells = (first.astype(np.int64) + 1) * 3 + (second + 1)
+    by_study = np.stack([(cells == cell).sum(1) for cell in range(9)], axis=1)
+    kinds, n_of_kind = np.unique(by_study, axis=0, return_counts=True)
+    return random.multinomial(n_studies, n_of_kind / n_studies, KAPPA_DRAWS) @ kinds.astype(np.float64)
 
 
 def _kappa_estimate(table: npt.NDArray[np.float64], draws: npt.NDArray[np.float64], n_studies: int) -> "Estimate":
