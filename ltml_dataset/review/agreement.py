@@ -67,8 +67,8 @@ def kappa_estimates(
     rows = []
     for label in range(n_labels):
         # Of one label alone, drawing studies is drawing cells of its table.
-        shares = tables[label].ravel() / max(n_studies, 1)
-        draws = random.multinomial(n_studies, shares, KAPPA_DRAWS) if n_studies else np.zeros((KAPPA_DRAWS, 9))
+        shares = tables[label] / max(n_studies, 1)
+        draws = random.multinomial(n_studies, shares, KAPPA_DRAWS).astype(np.float64)
         rows.append(_kappa_estimate(tables[label], draws, n_studies))
     return _kappa_estimate(tables.sum(0), _pooled_draws(first, second, random), n_studies), rows
 
@@ -94,7 +94,8 @@ def _pooled_draws(
     cells = (first.astype(np.int64) + 1) * 3 + (second + 1)
     by_study = np.stack([(cells == cell).sum(1) for cell in range(9)], axis=1)
     kinds, n_of_kind = np.unique(by_study, axis=0, return_counts=True)
-    return random.multinomial(n_studies, n_of_kind / n_studies, KAPPA_DRAWS) @ kinds.astype(np.float64)
+    draws = random.multinomial(n_studies, n_of_kind / n_studies, KAPPA_DRAWS).astype(np.float64)
+    return draws @ kinds.astype(np.float64)
 
 
 def _kappa_estimate(table: npt.NDArray[np.float64], draws: npt.NDArray[np.float64], n_studies: int) -> "Estimate":

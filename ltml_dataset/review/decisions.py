@@ -94,7 +94,7 @@ class DecisionLog:
         """Lines read so far that are no decisions of ours."""
         self._lexicon = lexicon
         self._tool = tool
-        self._session = secrets.token_hex(4)
+        self._session = secrets.token_hex(8)
         self._count = 0
         self._read_to = 0
         self._judgements = _Judgements()
@@ -127,26 +127,52 @@ class DecisionLog:
             ChangedElsewhereError: `known` lacks an event of this judgement.
             UserError: The file cannot be written.
         """
+        (event,) = self._append(kind, [study], reader, role, seconds=seconds, known=known, values=values)
+        return event
+
+    def append_to_each(self, kind: Kind, studies: Sequence[str], reader: str, role: Role, **values: Any) -> list[Event]:
+        """Write the same event for each of several studies, all with one look at the disk.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        return self._append(kind, studies, reader, role, seconds=0.0, known=None, values=values)
+
+    def _append(
+        self,
+        kind: Kind,
+        studies: Sequence[str],
+        reader: str,
+        role: Role,
+        *,
+        seconds: float,
+        known: AbstractSet[str] | None,
+        values: Mapping[str, Any],
+    ) -> list[Event]:
+        events = []
         with self._lock, _opened(self.path) as file:
             self._follow()
-            if known is not None and not self.judgement(reader, role, study).history.issubset(known):
-                raise ChangedElsewhereError("this study was decided on in another tab or window meanwhile.")
-            self._count += 1
-            event = Event(
-                id=f"{self._session}-{self._count}",
-                kind=kind,
-                study=study,
-                reader=reader,
-                role=role,
-                time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                seconds=round(seconds, 3),
-                lexicon=self._lexicon,
-                tool=self._tool,
-                **values,
-            )
-            _write_line(self.path, file, event.line())
+            for study in studies:
+                if known is not None and not self.judgement(reader, role, study).history.issubset(known):
+                    raise ChangedElsewhereError("this study was decided on in another tab or window meanwhile.")
+                self._count += 1
+                events.append(
+                    Event(
+                        id=f"{self._session}-{self._count}",
+                        kind=kind,
+                        study=study,
+                        reader=reader,
+                        role=role,
+                        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                        seconds=round(seconds, 3),
+                        lexicon=self._lexicon,
+                        tool=self._tool,
+                        **values,
+                    )
+                )
+            _write_lines(self.path, file, [event.line() for event in events])
             self._follow()
-        return event
+        return events
 
     def refresh(self) -> None:
         """Take in what other pages and processes have appended since the last look."""
@@ -197,15 +223,16 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _write_line(path: Path, file: BinaryIO, line: str) -> None:
-    """Append one line and see it to disk; a torn line before it is closed off first."""
+def _write_lines(path: Path, file: BinaryIO, lines: Sequence[str]) -> None:
+    """Append lines and see them to disk; a torn line before them is closed off first."""
+    text = "".join(f"{line}\n" for line in lines)
     try:
         end = file.seek(0, os.SEEK_END)
         if end:
             file.seek(end - 1)
             if file.read(1) != b"\n":
-                line = "\n" + line
-        file.write(line.encode("ascii") + b"\n")
+                text = "\n" + text
+        file.write(text.encode("ascii"))
         file.flush()
         os.fsync(file.fileno())
     except OSError as error:

@@ -86,7 +86,6 @@ def reading_page(review: Review, desk: Desk, tab: str, nonce: str) -> str:
         nonce: What the content policy of this answer calls its script.
     """
     settings = read_settings(review.log.path.parent, desk.reader)
-    has_images = review.folder.image_root is not None
     return (
         _environment()
         .get_template("read.html.j2")
@@ -98,6 +97,6 @@ def reading_page(review: Review, desk: Desk, tab: str, nonce: str) -> str:
             keys=KEYS,
             answers=ANSWERS,
             settings=settings,
-            has_images=has_images,
+            has_images=review.folder.pictures.may_exist,
         )
     )

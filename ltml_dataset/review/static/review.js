@@ -322,7 +322,7 @@
     const answer = await waited(call("elsewhere", {label: row.dataset.label}));
     if (!answer.found) { say(answer.told, true); return; }
     if (!answer.found.length) { say(`No open study holds a sentence about ${answer.label} that stands here too.`); return; }
-    byId("same-text").textContent = `Set ${answer.label} to “${answer.state}”, as here, in the open studies below that hold the same sentence:`;
+    byId("same-text").textContent = `Set ${answer.label} to “${answer.state}”, as here, in the open studies below that hold the same sentence${answer.more ? ` (the first ${answer.found.length}; ask again for more)` : ""}:`;
     byId("same-list").replaceChildren(...answer.found.map((one) => {
       const item = document.createElement("li");
       const label = document.createElement("label");
