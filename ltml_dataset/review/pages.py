@@ -28,6 +28,7 @@ KEYS = (
     ("g", "go to any study: by id, by words of the report, or to what was bookmarked or skipped"),
     ("b", "bookmark"),
     ("+, -, 0; i; v", "zoom the image, reset it; invert; next view"),
+    ("wheel, pinch; drag", "zoom the image at that point; move it, with the right button set window and level"),
     ("r", "pause"),
     ("?", "these keys"),
 )
