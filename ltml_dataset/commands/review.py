@@ -85,7 +85,8 @@ def review(
         written = write_tasks(session)
         print(written.tasks, written.config, sep="\n")
         if written.n_unreadable:
-            print(f"{written.n_unreadable:,} images cannot be read and are left out.")
+            noun = "image" if written.n_unreadable == 1 else "images"
+            print(f"{written.n_unreadable:,} {noun} cannot be read: left out.")
         if written.document_root is not None:
             print(f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={written.document_root.resolve()}")
     elif export_csv:

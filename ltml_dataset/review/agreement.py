@@ -127,14 +127,52 @@ def fleiss_kappa(counts: npt.ArrayLike) -> float:
     table = np.asarray(counts, dtype=float)
     if table.ndim != 2:
         raise ValueError(f"counts must have shape (N, K), got {table.shape}")
-    readers = table.sum(1)
-    table, readers = table[readers >= 2], readers[readers >= 2]
-    if not len(table):
-        return float("nan")
-    agreement = ((table * (table - 1)).sum(1) / (readers * (readers - 1))).mean()
-    shares = table.sum(0) / readers.sum()
-    chance = float((shares**2).sum())
-    return float((agreement - chance) / (1 - chance)) if chance < 1 else float("nan")
+    return float(_fleiss(_fleiss_sums(table[:, None])[0].sum(0)[None])[0])
+
+
+def fleiss_estimate(counts: npt.NDArray[np.int64], seed: int = 0) -> "Estimate":
+    """Fleiss' kappa over all labels of a study together, with a 95 % interval.
+
+    Args:
+        counts: (N, C, K) readers of study n who put label c into category k.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The kappa of all N * C items; its interval as in `kappa_estimates`, from a bootstrap over studies.
+    """
+    sums, n_studies = _fleiss_sums(counts.astype(float))
+    value = float(_fleiss(sums.sum(0)[None])[0])
+    if np.isnan(value):
+        return Estimate(value, value, value)
+    if value == 1.0:
+        shares = sums[:, 2:].sum(0) / sums[:, 2:].sum()
+        differing = 1 - 0.025 ** (1 / n_studies)
+        return Estimate(1.0, max(-1.0, float(1 - differing / (1 - (shares**2).sum()))), 1.0)
+    kinds, n_of_kind = np.unique(sums, axis=0, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(n_studies, n_of_kind / n_studies, KAPPA_DRAWS)
+    low, high = np.nanquantile(_fleiss(draws.astype(np.float64) @ kinds), [0.025, 0.975])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+def _fleiss_sums(counts: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], int]:
+    """(N, 2 + K) items, their summed agreement, and readers by category, of each study read twice; and N."""
+    readers = counts.sum(2)
+    is_read_twice = readers >= 2
+    pairs = np.where(is_read_twice, readers * (readers - 1), 1)
+    agreement = np.where(is_read_twice, (counts * (counts - 1)).sum(2) / pairs, 0)
+    chosen = (counts * is_read_twice[:, :, None]).sum(1)
+    sums = np.concatenate([np.stack([is_read_twice.sum(1), agreement.sum(1)], axis=1), chosen], axis=1)
+    sums = sums[sums[:, 0] > 0]
+    return sums, len(sums)
+
+
+def _fleiss(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(B,) kappas of (B, 2 + K) sums; NaN where kappa is not defined."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        agreement = sums[:, 1] / sums[:, 0]
+        chance = ((sums[:, 2:] / sums[:, 2:].sum(1, keepdims=True)) ** 2).sum(1)
+        kappas = (agreement - chance) / (1 - chance)
+    return np.where((sums[:, 0] > 0) & (chance < 1), kappas, np.nan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ltml_dataset.review.agreement import Estimate, fleiss_kappa, kappa_estimates, machine_quality
+from ltml_dataset.review.agreement import Estimate, fleiss_estimate, kappa_estimates, machine_quality
 from ltml_dataset.review.decisions import Judgement
 from ltml_dataset.review.events import State
 from ltml_dataset.review.queue import Queue, judged_sample, strata_of
@@ -101,7 +101,7 @@ class LabelQuality:
     judged: int
     double_read: int
     kappa: Estimate
-    fleiss: float
+    fleiss: Estimate
     precision: Estimate
     recall: Estimate
 
@@ -166,7 +166,7 @@ def label_quality(
                 judged=len(judged),
                 double_read=len(pairs),
                 kappa=kappas[column],
-                fleiss=fleiss_kappa(counts[:, column]),
+                fleiss=fleiss_estimate(counts[:, column : column + 1]),
                 precision=precision,
                 recall=recall,
             )
@@ -177,7 +177,7 @@ def label_quality(
         judged=sum(row.judged for row in rows),
         double_read=len(pairs),
         kappa=overall,
-        fleiss=fleiss_kappa(counts.reshape(-1, 3)),
+        fleiss=fleiss_estimate(counts),
         precision=unknown,
         recall=unknown,
     )

@@ -10,7 +10,7 @@ import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -127,16 +127,39 @@ class DecisionLog:
             ChangedElsewhereError: `known` lacks an event of this judgement.
             UserError: The file cannot be written.
         """
-        (event,) = self._append(kind, [study], reader, role, seconds=seconds, known=known, values=values)
-        return event
 
-    def append_to_each(self, kind: Kind, studies: Sequence[str], reader: str, role: Role, **values: Any) -> list[Event]:
+        def is_news(judgement: Judgement) -> bool:
+            return known is not None and not judgement.history.issubset(known)
+
+        events = self._append(kind, [study], reader, role, seconds=seconds, unless=is_news, values=values)
+        if not events:
+            raise ChangedElsewhereError("this study was decided on in another tab or window meanwhile.")
+        return events[0]
+
+    def append_to_each(
+        self,
+        kind: Kind,
+        studies: Sequence[str],
+        reader: str,
+        role: Role,
+        *,
+        unless: Callable[[Judgement], bool],
+        **values: Any,
+    ) -> list[Event]:
         """Write the same event for each of several studies, all with one look at the disk.
+
+        Args:
+            kind: What is decided.
+            studies: The studies.
+            reader: Who decides.
+            role: In which role.
+            unless: Judgements that are left as they are; asked with what others have written meanwhile taken in.
+            **values: What else the kind of event says (`Event`).
 
         Raises:
             UserError: The file cannot be written.
         """
-        return self._append(kind, studies, reader, role, seconds=0.0, known=None, values=values)
+        return self._append(kind, studies, reader, role, seconds=0.0, unless=unless, values=values)
 
     def _append(
         self,
@@ -146,15 +169,15 @@ class DecisionLog:
         role: Role,
         *,
         seconds: float,
-        known: AbstractSet[str] | None,
+        unless: Callable[[Judgement], bool],
         values: Mapping[str, Any],
     ) -> list[Event]:
         events = []
         with self._lock, _opened(self.path) as file:
             self._follow()
             for study in studies:
-                if known is not None and not self.judgement(reader, role, study).history.issubset(known):
-                    raise ChangedElsewhereError("this study was decided on in another tab or window meanwhile.")
+                if unless(self.judgement(reader, role, study)):
+                    continue
                 self._count += 1
                 events.append(
                     Event(
@@ -252,16 +275,25 @@ def read_judgements(folder: Path) -> list[Judgement]:
     Raises:
         UserError: The folder holds no decisions.
     """
+    return read_decisions(folder)[0]
+
+
+def read_decisions(folder: Path) -> tuple[list[Judgement], int]:
+    """All judgements of a review folder, and how many lines of its file are no decisions of ours.
+
+    Raises:
+        UserError: The folder holds no decisions.
+    """
     path = folder / FILE_NAME
     if not path.is_file():
         raise UserError(
             f"`{path}` was not found: `{folder}` is not a review folder; `ltml-build-labels review DIR` makes one."
         )
     # A last line without its end may still be whole: a file that was copied or edited by hand.
-    events, _ = parse_lines(path.read_bytes())
+    events, n_foreign = parse_lines(path.read_bytes())
     judgements = _Judgements()
     judgements.take(events)
-    return list(judgements.by_key.values())
+    return list(judgements.by_key.values()), n_foreign
 
 
 class _Judgements:

@@ -89,7 +89,7 @@ class Desk:
         if not reader.strip():
             raise UserError("a reader needs a name or initials: decisions are stored under it.")
         self.folder, self.log = folder, log
-        self.reader, self.role = reader.strip(), role
+        self.reader, self.role = " ".join(reader.split()), role
         log.refresh()
         self._in_question = disagreements(log.judgements(), folder.labels) if role == "adjudicator" else {}
         self.items: list[QueueItem] = [item for item in queue.items if self._is_mine(item, filters or Filters())]
@@ -239,8 +239,18 @@ class Desk:
         allowed = {same.study for same in self.elsewhere(label)}
         if not allowed.issuperset(studies):
             raise UserError("one of the studies does not hold that sentence, or is closed meanwhile.")
-        self.log.append_to_each("label", list(studies), self.reader, self.role, label=label, state=state, source=study)
-        return len(studies)
+        events = self.log.append_to_each(
+            "label",
+            list(studies),
+            self.reader,
+            self.role,
+            # Closed or set by hand in another tab, between the list and its confirmation: that stands.
+            unless=lambda judgement: judgement.is_done or judgement.is_skipped or label in judgement.changed,
+            label=label,
+            state=state,
+            source=study,
+        )
+        return len(events)
 
     def finish(
         self, study: str, seen: Collection[str], *, whole: bool = False, part: bool = False, hasty: bool = False

@@ -9,6 +9,7 @@ import threading
 import webbrowser
 from contextlib import suppress
 from importlib.resources import files
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -32,6 +33,14 @@ HOST = "127.0.0.1"
 FIRST_PORT = 8420
 
 _ASSETS = {"review.css": "text/css", "review.js": "text/javascript"}
+
+
+class AsciiJson(JSONResponse):
+    """JSON in ASCII: a note may hold half of a surrogate pair, which no other encoding can carry."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def serve(review: Review, *, port: int | None = None, open_browser: bool = True) -> None:
@@ -95,12 +104,12 @@ def make_app(review: Review, *, token: str, port: int) -> Starlette:
             values = json.loads(await request.body())
             if not isinstance(values, dict):
                 raise TypeError("an object is expected")
-            return JSONResponse(api.act(request.path_params["action"], values))
+            return AsciiJson(api.act(request.path_params["action"], values))
         except GoneError as error:
             return JSONResponse({"told": str(error)}, status_code=410)
         except KeyError:
             return JSONResponse({"told": "There is no such action."}, status_code=404)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return JSONResponse({"told": "That is no question of this page."}, status_code=400)
 
     def image(request: Request) -> Response:
