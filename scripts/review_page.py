@@ -70,11 +70,11 @@ def main() -> None:
     print("\n".join(table))
     if options.write:
         ahead, told = (" --ahead", ", ahead of other work of the machine") if options.ahead else ("", "")
+        command = f"python scripts/review_page.py --studies {options.studies}{ahead} --write"
         text = (
-            f"`python scripts/review_page.py --studies {options.studies}{ahead} --write`: milliseconds from the key that "
-            f"finishes a study to the frame that shows the next one, {options.studies:,} simulated studies in the "
-            f"queue, all read twice before; Chromium beside the server{told}, {machine()}. The limit we set is 100 ms.\n\n"
-            + "\n".join(table)
+            f"`{command}`: milliseconds from the key that finishes a study to the frame that shows the next one, "
+            f"{options.studies:,} simulated studies in the queue, all read twice before; Chromium beside the "
+            f"server{told}, {machine()}. The limit we set is 100 ms.\n\n" + "\n".join(table)
         )
         write_section("review", "Review page", text)
 
