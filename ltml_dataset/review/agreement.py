@@ -93,9 +93,17 @@ def _pooled_draws(
         return np.zeros((KAPPA_DRAWS, 9))
     cells = (first.astype(np.int64) + 1) * 3 + (second + 1)
     by_study = np.stack([(cells == cell).sum(1) for cell in range(9)], axis=1)
-    kinds, n_of_kind = np.unique(by_study, axis=0, return_counts=True)
-    draws = random.multinomial(n_studies, n_of_kind / n_studies, KAPPA_DRAWS).astype(np.float64)
-    return draws @ kinds.astype(np.float64)
+    return _resampled(by_study.astype(np.float64), random)
+
+
+def _resampled(rows: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:
+    """(B, K) sums of B bootstrap samples of the N rows of a (N, K) array; equal rows are drawn as one."""
+    # By hash: sorting rows of many numbers would hold up the keys of readers at the same server.
+    keys = (rows * random.integers(1, 1 << 40, rows.shape[1])).sum(1)
+    _, first, n_of_kind = np.unique(keys, return_index=True, return_counts=True)
+    draws = random.multinomial(len(rows), n_of_kind / len(rows), KAPPA_DRAWS)
+    sums = [part.astype(np.float64) @ rows[first] for part in np.array_split(draws, 20)]
+    return np.concatenate(sums)
 
 
 def _kappa_estimate(table: npt.NDArray[np.float64], draws: npt.NDArray[np.float64], n_studies: int) -> "Estimate":
@@ -148,9 +156,8 @@ def fleiss_estimate(counts: npt.NDArray[np.int64], seed: int = 0) -> "Estimate":
         shares = sums[:, 2:].sum(0) / sums[:, 2:].sum()
         differing = 1 - 0.025 ** (1 / n_studies)
         return Estimate(1.0, max(-1.0, float(1 - differing / (1 - (shares**2).sum()))), 1.0)
-    kinds, n_of_kind = np.unique(sums, axis=0, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(n_studies, n_of_kind / n_studies, KAPPA_DRAWS)
-    low, high = np.nanquantile(_fleiss(draws.astype(np.float64) @ kinds), [0.025, 0.975])
+    draws = _resampled(sums, np.random.default_rng(seed))
+    low, high = np.nanquantile(_fleiss(draws), [0.025, 0.975])
     return Estimate(value, min(value, float(low)), max(value, float(high)))
 
 

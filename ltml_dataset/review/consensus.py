@@ -233,9 +233,11 @@ def _states(judgements: Sequence[Judgement], labels: Sequence[str]) -> npt.NDArr
 
 def _counts(readings: Sequence[Sequence[Judgement]], labels: Sequence[str]) -> npt.NDArray[np.int64]:
     """(N, C, 3) readers of each study who say present, absent or nothing, uncertain."""
-    states = _states([judgement for done in readings for judgement in done], labels)
-    studies = np.repeat(np.arange(len(readings)), [len(done) for done in readings])
     counts = np.zeros((len(readings), len(labels), 3), np.int64)
+    if not len(readings):
+        return counts
+    states = _states([judgement for done in readings for judgement in done], labels)
+    starts = np.cumsum([0, *(len(done) for done in readings[:-1])])
     for place, code in enumerate((1, 0, -1)):
-        np.add.at(counts[:, :, place], studies, states == code)
+        counts[:, :, place] = np.add.reduceat(states == code, starts, axis=0, dtype=np.int64)
     return counts

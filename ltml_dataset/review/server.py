@@ -72,6 +72,7 @@ def prepare(review: Review) -> None:
     review.log.refresh()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 1_000)
     # Another reader's summary is made beside the keys: it gives way after half a millisecond, not five.
     sys.setswitchinterval(0.0005)
 

@@ -1,5 +1,6 @@
 """The same afternoon at the keyboard: what two readers and an adjudicator typed stands in the data set, and no more."""
 
+import os
 import random
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from ltml_dataset.review.session import open_review
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-N_STUDIES = 300
+N_STUDIES = int(os.environ.get("LTML_AFTERNOON", 300 if os.environ.get("CI") else 60))
+"""All 300 in CI; it takes minutes."""
 KEYS: dict[str, State] = {"p": 1, "a": 0, "u": -1, "x": None}
 
 ON_SCREEN = "before => document.body.dataset.study !== before || document.querySelector('#ask[open]') !== null"
@@ -75,7 +77,7 @@ def read_all(page: Page, server: Server, reader: str, role: str) -> tuple[dict[s
     return typed, whole
 
 
-def test_three_hundred_studies_typed_at_the_page_give_back_what_was_typed(tmp_path: Path) -> None:
+def test_what_was_typed_at_the_page_comes_back(tmp_path: Path) -> None:
     folder = make_folder(tmp_path, N_STUDIES, with_images=False)
     with chromium() as browser, served(folder, "--negatives", N_STUDIES) as server:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -104,4 +106,4 @@ def test_three_hundred_studies_typed_at_the_page_give_back_what_was_typed(tmp_pa
                 assert (verdict.states[label] or 0) == (one or 0)
             else:
                 assert study in cleo or label not in verdict.states
-    assert n_adjudicated > 50
+    assert n_adjudicated > N_STUDIES / 6
