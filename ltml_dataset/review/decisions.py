@@ -2,8 +2,10 @@
 
 Nothing is ever rewritten. A label set to "absent" by mistake is followed by a line that undoes it; a
 reader who changes their mind next week adds lines. Lines are appended under a lock, so that any number
-of pages and processes write to one file, and each is on disk before the page moves on: a crash loses at
-most the line being written, and a torn last line is skipped on reading and closed off before the next.
+of pages and processes write to one file. Each is in the system's hands before the page moves on, and on disk before
+the next is written: the end of the process loses nothing, the end of the machine at most the last decision
+(docs/decisions/0094-the-key-does-not-wait-for-the-disk.md). A torn last line is skipped on reading and closed off
+before the next.
 """
 
 import fcntl
@@ -12,6 +14,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -99,6 +102,8 @@ class DecisionLog:
         self._read_to = 0
         self._judgements = _Judgements()
         self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(1, "decisions")
+        self._syncing: Future[None] | None = None
 
     def append(
         self,
@@ -174,6 +179,7 @@ class DecisionLog:
     ) -> list[Event]:
         events = []
         with self._lock, _opened(self.path) as file:
+            self._settle()
             self._follow()
             for study in studies:
                 if unless(self.judgement(reader, role, study)):
@@ -194,8 +200,30 @@ class DecisionLog:
                     )
                 )
             _write_lines(self.path, file, [event.line() for event in events])
+            self._syncing = self._pool.submit(_sync, os.dup(file.fileno()))
             self._follow()
         return events
+
+    def settle(self) -> None:
+        """Wait until all that was written has reached the disk.
+
+        Raises:
+            UserError: It has not.
+        """
+        with self._lock:
+            self._settle()
+
+    def _settle(self) -> None:
+        syncing, self._syncing = self._syncing, None
+        if syncing is None:
+            return
+        try:
+            syncing.result()
+        except OSError as error:
+            raise UserError(
+                f"`{self.path}`: the last decision did not reach the disk ({error.strerror}): free some space or give "
+                "another --review folder, and decide it again."
+            ) from None
 
     def refresh(self) -> None:
         """Take in what other pages and processes have appended since the last look."""
@@ -247,7 +275,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _write_lines(path: Path, file: BinaryIO, lines: Sequence[str]) -> None:
-    """Append lines and see them to disk; a torn line before them is closed off first."""
+    """Hand lines to the system; a torn line before them is closed off first."""
     text = "".join(f"{line}\n" for line in lines)
     try:
         end = file.seek(0, os.SEEK_END)
@@ -257,9 +285,16 @@ def _write_lines(path: Path, file: BinaryIO, lines: Sequence[str]) -> None:
                 text = "\n" + text
         file.write(text.encode("ascii"))
         file.flush()
-        os.fsync(file.fileno())
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def _sync(descriptor: int) -> None:
+    """See a file to disk, and close it."""
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:

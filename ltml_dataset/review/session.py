@@ -165,6 +165,7 @@ def import_annotations(review: Review, path: Path) -> int:
             "done", annotation.study, annotation.annotator, "first", seconds=seconds, machine=machine, seen=shown
         )
         n_taken += 1
+    log.settle()
     return n_taken
 
 

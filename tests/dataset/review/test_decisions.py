@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -292,3 +293,33 @@ def test_an_event_for_each_is_left_out_where_others_have_decided_meanwhile(tmp_p
     )
     assert [event.study for event in events] == ["1", "3"]
     assert here.append_to_each("skip", [], "anna", "first", unless=lambda one: False) == []
+
+
+def test_a_key_does_not_wait_for_the_disk_but_the_next_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda _: released.wait(10))
+    log = open_log(tmp_path)
+    log.append("label", "1", "anna", "first", label="Embolus", state=1)
+    assert read_judgements(tmp_path)[0].changed == {"Embolus": 1}, "in the file, whatever becomes of the process"
+    timer = threading.Timer(0.2, released.set)
+    timer.start()
+    log.append("label", "1", "anna", "first", label="Embolus", state=0)
+    assert released.is_set(), "no second decision is under way before the first is on disk"
+    timer.join()
+    log.settle()
+
+
+def test_a_decision_that_did_not_reach_the_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    log = open_log(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    log.append("label", "1", "anna", "first", label="Embolus", state=1)
+    with pytest.raises(UserError, match="did not reach the disk"):
+        log.append("label", "1", "anna", "first", label="Embolus", state=0)
+    monkeypatch.undo()
+    log.append("label", "1", "anna", "first", label="Embolus", state=0)
+    log.settle()
