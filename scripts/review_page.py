@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument(
         "--ahead",
         action="store_true",
-        help="run server (nice -20) and browser (SCHED_RR) ahead of other work of this machine; needs root",
+        help="run server and browser ahead of other work of this machine (SCHED_RR); needs root",
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -57,8 +57,8 @@ def main() -> None:
         if options.screenshots is None:
             read_twice(folder, options.studies)
         if options.ahead:
-            os.nice(-20)
-        with served(folder, options.studies) as address, browser(ahead=options.ahead) as chromium:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        with served(folder, options.studies) as address, browser() as chromium:
             if options.screenshots is not None:
                 take_screenshots(chromium, address, options.screenshots)
                 return
@@ -157,13 +157,11 @@ def served(folder: Path, studies: int) -> Iterator[str]:
 
 
 @contextmanager
-def browser(*, ahead: bool = False) -> Iterator[Browser]:
-    """A headless Chromium; `ahead` of other work of this machine."""
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         raise SystemExit("Chromium was not found (Debian: apt install chromium)")
-    if ahead:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield chromium
