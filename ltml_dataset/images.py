@@ -1,5 +1,6 @@
 """Studies to images: which images make rows, in which view, and where their files are."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -153,24 +154,6 @@ def list_images(
     )
 
 
-def image_root_of(folder: Path, example: str) -> Path:
-    """The folder that `image_path` counts from: `folder`, or its parent where `files/` itself was given.
-
-    Args:
-        folder: What the user gave as image root.
-        example: One `image_path` of the data set.
-
-    Raises:
-        UserError: The image is in neither.
-    """
-    for root in (folder, folder.resolve().parent):
-        if (root / example).exists():
-            return root
-    raise UserError(
-        f"`{folder / example}` was not found: give as image root the folder that holds `{Path(example).parts[0]}/`."
-    )
-
-
 OTHER_FORMATS = (".jpg", ".png", ".dcm")
 """MIMIC-CXR has the same tree of DICOM files that MIMIC-CXR-JPG has of JPEG files."""
 
@@ -179,12 +162,44 @@ def find_image(folder: Path, image_path: str) -> Path | None:
     """The file of an image below an image root, whatever its format; None where there is none.
 
     Args:
-        folder: The image root, or the `files/` in it.
+        folder: The image root; or the folder that paths begin with (`files/`), whatever it is called here.
         image_path: As the data set names it; one that leads out of the root is never followed.
     """
     path = PurePosixPath(image_path)
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.name:
         return None
-    names = [path, *(path.with_suffix(suffix) for suffix in OTHER_FORMATS if path.name and suffix != path.suffix)]
-    roots = (folder, folder.resolve().parent) if path.parts[:1] == (folder.resolve().name,) else (folder,)
-    return next((file for root in roots for name in names if (file := root / name).is_file()), None)
+    names = [path, *(path.with_suffix(suffix) for suffix in OTHER_FORMATS if suffix != path.suffix)]
+    names += [inner for name in names if (inner := path_inside(name)) is not None]
+    return next((file for name in names if (file := folder / name).is_file()), None)
+
+
+def path_inside(path: PurePosixPath) -> PurePosixPath | None:
+    """The path below the folder that it begins with; None where it begins with no folder."""
+    return PurePosixPath(*path.parts[1:]) if len(path.parts) > 1 else None
+
+
+def image_files(folder: Path, image_paths: Sequence[str]) -> list[str]:
+    """Where all images of a data set lie, told by the first: a release of 377,110 files is not asked file by file.
+
+    Args:
+        folder: As for `find_image`.
+        image_paths: As the data set names them.
+
+    Raises:
+        UserError: The first is not there.
+    """
+    if not image_paths:
+        return []
+    first = find_image(folder, image_paths[0])
+    if first is None:
+        example = Path(image_paths[0])
+        raise UserError(
+            f"`{folder / example}` was not found: give as image root the folder that holds `{example.parts[0]}/`."
+        )
+    listed = PurePosixPath(image_paths[0])
+    is_inside = first != folder / listed.with_suffix(first.suffix)
+    files = []
+    for path in map(PurePosixPath, image_paths):
+        place = (path_inside(path) or path) if is_inside else path
+        files.append(str(folder / (place.with_suffix(first.suffix) if place.suffix == listed.suffix else place)))
+    return files

@@ -18,7 +18,9 @@ class Server:
     """The command, and the address that it printed."""
 
     def __init__(self, folder: Path, *options: object) -> None:
-        command = [sys.executable, "-m", "ltml_dataset.cli", "review", str(folder), "--no-browser", "--negatives", "10"]
+        command = [sys.executable, "-m", "ltml_dataset.cli", "review", str(folder), "--no-browser"]
+        if "--negatives" not in options:
+            command += ["--negatives", "10"]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         self.process = subprocess.Popen(
             command + [str(option) for option in options],

@@ -77,8 +77,9 @@ class FilePaths(Sequence[Path]):
     def __init__(self, root: Path, relative: pa.ChunkedArray) -> None:
         self.root = root
         self.relative = relative
-        first = str(relative[0].as_py())
-        self.strip = "files/" if first.startswith("files/") and not (root / first).exists() else ""
+        head, _, rest = str(relative[0].as_py()).partition("/")
+        # The folder given may be the one that paths begin with (`files/`), whatever it is called here.
+        self.strip = f"{head}/" if rest and not (root / head).is_dir() else ""
 
     def __len__(self) -> int:
         return len(self.relative)

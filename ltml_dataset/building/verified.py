@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ltml_dataset.review.consensus import resolve
-from ltml_dataset.review.decisions import FILE_NAME, read_judgements
+from ltml_dataset.review.decisions import FILE_NAME, read_decisions
 from ltml_dataset.schema import LABEL_SOURCES, NO_FINDING, NOT_MENTIONED
 from ltml_dataset.studies import Studies
 
@@ -26,7 +26,7 @@ def decisions_file(review: Path) -> Path:
     Raises:
         UserError: The folder holds no decisions.
     """
-    read_judgements(review)
+    read_decisions(review)
     return review / FILE_NAME
 
 
@@ -44,7 +44,8 @@ def apply_review(studies: Studies, review: Path) -> Reviewed:
         UserError: The folder holds no decisions.
     """
     names = (*studies.label_names, NO_FINDING)
-    verdicts = resolve(read_judgements(review), names)
+    judgements, n_foreign = read_decisions(review)
+    verdicts = resolve(judgements, names)
     row_of = {str(study): row for row, study in enumerate(studies.study_ids.to_pylist())}
     states = studies.states.copy()
     sources = np.zeros((len(studies), len(names) - 1), np.int8) if studies.sources is None else studies.sources.copy()
@@ -81,4 +82,6 @@ def apply_review(studies: Studies, review: Path) -> Reviewed:
         notes.append(f"Readers differ on {seen['open']:,} labels that nobody adjudicated: they are the machine's.")
     if seen["unknown"]:
         notes.append(f"{seen['unknown']:,} reviewed studies are not in this data set.")
+    if n_foreign:
+        notes.append(f"{n_foreign:,} lines of {FILE_NAME} are no decisions and were left out.")
     return Reviewed(replace(studies, states=states, sources=sources, is_labelled=is_labelled), notes)

@@ -48,8 +48,8 @@ def review(
     reports
         The reports the data set was built from; by default where they were at that time.
     images
-        Image root, the folder that holds `files/` (JPEG, PNG, or DICOM with the extra `dicom`); without it no images
-        are shown.
+        Image root, the folder that holds `files/`, or `files/` itself (JPEG, PNG, or DICOM with the extra `dicom`);
+        without it the images in the data set's column `image` are shown, if it has one.
     split
         Splits under review.
     negatives
@@ -82,8 +82,13 @@ def review(
     if import_label_studio is not None:
         print(f"{import_annotations(session, import_label_studio):,} annotated studies taken in.")
     elif export_label_studio:
-        for path in write_tasks(session):
-            print(path)
+        written = write_tasks(session)
+        print(written.tasks, written.config, sep="\n")
+        if written.n_unreadable:
+            noun = "image" if written.n_unreadable == 1 else "images"
+            print(f"{written.n_unreadable:,} {noun} cannot be read: left out.")
+        if written.document_root is not None:
+            print(f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={written.document_root.resolve()}")
     elif export_csv:
         from ltml_dataset.review.spreadsheets import write_spreadsheets
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from ltml_dataset.errors import UserError
 from ltml_dataset.export.manifest import read_manifest
 from ltml_dataset.export.parquet import label_names_of
-from ltml_dataset.images import image_root_of
+from ltml_dataset.images import image_files
 from ltml_dataset.schema import SPLITS
 
 if TYPE_CHECKING:
@@ -79,10 +79,7 @@ def attach_images(dataset: "Dataset", image_root: Path | str) -> "Dataset":
         raise UserError(
             "these rows have no `image_path`: build the data set with --metadata, or use its `image` column."
         )
-    root = Path(image_root)
-    if len(paths):
-        root = image_root_of(root, paths[0].as_py())
-    full = [f"{root}/{path}" for path in paths.to_pylist()]
+    full = image_files(Path(image_root), paths.to_pylist())
     return dataset.add_column("image", full).cast_column("image", Image())
 
 

@@ -62,18 +62,48 @@ def kappa_estimates(
         is not defined (one category throughout).
     """
     n_studies, n_labels = first.shape
-    cells = (first + 1) * 3 + (second + 1)
-    counted = np.eye(9)[cells]  # (N, C, 9)
-    tables = counted.sum(0)
+    tables = _tables(first, second)
     random = np.random.default_rng(seed)
-    weights = random.multinomial(n_studies, np.full(n_studies, 1 / n_studies), KAPPA_DRAWS) if n_studies else None
-    pooled_draws = np.zeros((KAPPA_DRAWS, 9))
     rows = []
     for label in range(n_labels):
-        draws = np.zeros((KAPPA_DRAWS, 9)) if weights is None else weights @ counted[:, label]
-        pooled_draws += draws
+        # Of one label alone, drawing studies is drawing cells of its table.
+        shares = tables[label] / max(n_studies, 1)
+        draws = random.multinomial(n_studies, shares, KAPPA_DRAWS).astype(np.float64)
         rows.append(_kappa_estimate(tables[label], draws, n_studies))
-    return _kappa_estimate(tables.sum(0), pooled_draws, n_studies), rows
+    return _kappa_estimate(tables.sum(0), _pooled_draws(first, second, random), n_studies), rows
+
+
+def _tables(first: npt.NDArray[np.int8], second: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+    """(C, 9) counts of pairs of states over N studies."""
+    n_labels = first.shape[1]
+    cells = (first.astype(np.int64) + 1) * 3 + (second + 1) + np.arange(n_labels) * 9
+    return np.bincount(cells.ravel(), minlength=9 * n_labels).reshape(n_labels, 9).astype(np.float64)
+
+
+def _pooled_draws(
+    first: npt.NDArray[np.int8], second: npt.NDArray[np.int8], random: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """(B, 9) tables over all labels of B bootstrap samples of studies.
+
+    Studies whose labels add up to the same table stand for each other, so that only as many are drawn as there are
+    different ones.
+    """
+    n_studies = len(first)
+    if not n_studies:
+        return np.zeros((KAPPA_DRAWS, 9))
+    cells = (first.astype(np.int64) + 1) * 3 + (second + 1)
+    by_study = np.stack([(cells == cell).sum(1) for cell in range(9)], axis=1)
+    return _resampled(by_study.astype(np.float64), random)
+
+
+def _resampled(rows: npt.NDArray[np.float64], random: np.random.Generator) -> npt.NDArray[np.float64]:
+    """(B, K) sums of B bootstrap samples of the N rows of a (N, K) array; equal rows are drawn as one."""
+    # By hash: sorting rows of many numbers would hold up the keys of readers at the same server.
+    keys = (rows * random.integers(1, 1 << 40, rows.shape[1])).sum(1)
+    _, first, n_of_kind = np.unique(keys, return_index=True, return_counts=True)
+    draws = random.multinomial(len(rows), n_of_kind / len(rows), KAPPA_DRAWS)
+    sums = [part.astype(np.float64) @ rows[first] for part in np.array_split(draws, 20)]
+    return np.concatenate(sums)
 
 
 def _kappa_estimate(table: npt.NDArray[np.float64], draws: npt.NDArray[np.float64], n_studies: int) -> "Estimate":
@@ -105,14 +135,51 @@ def fleiss_kappa(counts: npt.ArrayLike) -> float:
     table = np.asarray(counts, dtype=float)
     if table.ndim != 2:
         raise ValueError(f"counts must have shape (N, K), got {table.shape}")
-    readers = table.sum(1)
-    table, readers = table[readers >= 2], readers[readers >= 2]
-    if not len(table):
-        return float("nan")
-    agreement = ((table * (table - 1)).sum(1) / (readers * (readers - 1))).mean()
-    shares = table.sum(0) / readers.sum()
-    chance = float((shares**2).sum())
-    return float((agreement - chance) / (1 - chance)) if chance < 1 else float("nan")
+    return float(_fleiss(_fleiss_sums(table[:, None])[0].sum(0)[None])[0])
+
+
+def fleiss_estimate(counts: npt.NDArray[np.int64], seed: int = 0) -> "Estimate":
+    """Fleiss' kappa over all labels of a study together, with a 95 % interval.
+
+    Args:
+        counts: (N, C, K) readers of study n who put label c into category k.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The kappa of all N * C items; its interval as in `kappa_estimates`, from a bootstrap over studies.
+    """
+    sums, n_studies = _fleiss_sums(counts.astype(float))
+    value = float(_fleiss(sums.sum(0)[None])[0])
+    if np.isnan(value):
+        return Estimate(value, value, value)
+    if value == 1.0:
+        shares = sums[:, 2:].sum(0) / sums[:, 2:].sum()
+        differing = 1 - 0.025 ** (1 / n_studies)
+        return Estimate(1.0, max(-1.0, float(1 - differing / (1 - (shares**2).sum()))), 1.0)
+    draws = _resampled(sums, np.random.default_rng(seed))
+    low, high = np.nanquantile(_fleiss(draws), [0.025, 0.975])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
+
+
+def _fleiss_sums(counts: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], int]:
+    """(N, 2 + K) items, their summed agreement, and readers by category, of each study read twice; and N."""
+    readers = counts.sum(2)
+    is_read_twice = readers >= 2
+    pairs = np.where(is_read_twice, readers * (readers - 1), 1)
+    agreement = np.where(is_read_twice, (counts * (counts - 1)).sum(2) / pairs, 0)
+    chosen = (counts * is_read_twice[:, :, None]).sum(1)
+    sums = np.concatenate([np.stack([is_read_twice.sum(1), agreement.sum(1)], axis=1), chosen], axis=1)
+    sums = sums[sums[:, 0] > 0]
+    return sums, len(sums)
+
+
+def _fleiss(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(B,) kappas of (B, 2 + K) sums; NaN where kappa is not defined."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        agreement = sums[:, 1] / sums[:, 0]
+        chance = ((sums[:, 2:] / sums[:, 2:].sum(1, keepdims=True)) ** 2).sum(1)
+        kappas = (agreement - chance) / (1 - chance)
+    return np.where((sums[:, 0] > 0) & (chance < 1), kappas, np.nan)
 
 
 @dataclass(frozen=True, slots=True)

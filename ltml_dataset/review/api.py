@@ -8,7 +8,7 @@ from typing import Any
 
 from ltml_dataset.errors import UserError
 from ltml_dataset.review.decisions import ChangedElsewhereError, Judgement
-from ltml_dataset.review.desk import STATE_WORDS, Desk
+from ltml_dataset.review.desk import SAME_AT_ONCE, STATE_WORDS, Desk
 from ltml_dataset.review.events import State
 from ltml_dataset.review.handbook import definition_html
 from ltml_dataset.review.render import STATES, images_html, panel_html, report_html
@@ -114,7 +114,7 @@ class Api:
             "sample": is_asked_whole,
             "report": report_html(folder.passages(item.study), folder.marks(item.study))
             or "<p>The report has no text.</p>",
-            "images": images_html(item.study, [picture.view for picture in folder.images(item.study)]),
+            "images": images_html(item.study, [picture.view for picture in folder.pictures.of(item.study)]),
             "panel": panel_html(desk.rows(), is_open=settings.unfold),
             "focus": desk.focus_label(),
             "note": judgement.note,
@@ -225,6 +225,7 @@ class Api:
         return {
             "label": label,
             "state": _WORD[state],
+            "more": len(found) == SAME_AT_ONCE,
             "found": [
                 {
                     "study": same.study,

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ltml_dataset.review.agreement import Estimate, fleiss_kappa, kappa_estimates, machine_quality
+from ltml_dataset.review.agreement import Estimate, fleiss_estimate, kappa_estimates, machine_quality
 from ltml_dataset.review.decisions import Judgement
 from ltml_dataset.review.events import State
 from ltml_dataset.review.queue import Queue, judged_sample, strata_of
@@ -55,22 +55,36 @@ def _verdict(done: Sequence[Judgement], labels: Sequence[str]) -> Verdict:
     verdict = Verdict(is_whole=any(j.whole for j in done), is_hasty=any(j.hasty for j in done))
     adjudicators = sorted((j for j in done if j.role == "adjudicator"), key=lambda j: j.time, reverse=True)
     readers = [judgement for judgement in done if judgement.role != "adjudicator"]
+    # Most labels of a study are said by nobody: of them the whole report alone decides.
+    said = {label for judgement in done for label in (*judgement.changed, *judgement.machine, *judgement.asked)}
+    unsaid: LabelSource | None = None
+    if any(judge.whole for judge in adjudicators):
+        unsaid = "adjudicated"
+    elif any(reader.whole for reader in readers):
+        unsaid = "report"
     for label in labels:
-        judge = next((judge for judge in adjudicators if judge.basis_of(label)), None)
-        if judge is not None:
-            verdict.states[label], verdict.sources[label] = judge.state_of(label), "adjudicated"
-            continue
-        states = [reader.state_of(label) for reader in readers]
-        if len({state or 0 for state in states}) > 1:
-            verdict.open_labels.append(label)
-            continue
-        bases = [basis for reader in readers if (basis := reader.basis_of(label))]
-        if not bases:
-            continue
-        looked_at = sum(basis != "report" for basis in bases)
-        verdict.states[label] = next((state for state in states if state is not None), None)
-        verdict.sources[label] = "report" if not looked_at else "readers" if looked_at > 1 else "reader"
+        if label in said:
+            _decide(verdict, label, adjudicators, readers)
+        elif unsaid is not None:
+            verdict.states[label], verdict.sources[label] = None, unsaid
     return verdict
+
+
+def _decide(verdict: Verdict, label: str, adjudicators: Sequence[Judgement], readers: Sequence[Judgement]) -> None:
+    judge = next((judge for judge in adjudicators if judge.basis_of(label)), None)
+    if judge is not None:
+        verdict.states[label], verdict.sources[label] = judge.state_of(label), "adjudicated"
+        return
+    states = [reader.state_of(label) for reader in readers]
+    if len({state or 0 for state in states}) > 1:
+        verdict.open_labels.append(label)
+        return
+    bases = [basis for reader in readers if (basis := reader.basis_of(label))]
+    if not bases:
+        return
+    looked_at = sum(basis != "report" for basis in bases)
+    verdict.states[label] = next((state for state in states if state is not None), None)
+    verdict.sources[label] = "report" if not looked_at else "readers" if looked_at > 1 else "reader"
 
 
 def disagreements(judgements: Iterable[Judgement], labels: Sequence[str]) -> dict[str, list[str]]:
@@ -87,7 +101,7 @@ class LabelQuality:
     judged: int
     double_read: int
     kappa: Estimate
-    fleiss: float
+    fleiss: Estimate
     precision: Estimate
     recall: Estimate
 
@@ -137,7 +151,7 @@ def label_quality(
     overall, kappas = kappa_estimates(
         _states([first for first, _ in pairs], labels), _states([second for _, second in pairs], labels)
     )
-    all_counts = []
+    counts = _counts(list(readings.values()), labels)
     rows = []
     for column, label in enumerate(labels):
         judged = {
@@ -146,15 +160,13 @@ def label_quality(
         is_open = {row_of[study] for study, verdict in verdicts.items() if label in verdict.open_labels}
         sample = judged_sample(queue.sample, whole.intersection(judged), closed - whole - is_open)
         precision, recall = machine_quality(*strata_of(states[:, column], judged, sample))
-        counts = [_counts([j.state_of(label) for j in done]) for done in readings.values()]
-        all_counts += counts
         rows.append(
             LabelQuality(
                 label=label,
                 judged=len(judged),
                 double_read=len(pairs),
                 kappa=kappas[column],
-                fleiss=fleiss_kappa(np.array(counts).reshape(-1, 3)),
+                fleiss=fleiss_estimate(counts[:, column : column + 1]),
                 precision=precision,
                 recall=recall,
             )
@@ -165,7 +177,7 @@ def label_quality(
         judged=sum(row.judged for row in rows),
         double_read=len(pairs),
         kappa=overall,
-        fleiss=fleiss_kappa(np.array(all_counts).reshape(-1, 3)),
+        fleiss=fleiss_estimate(counts),
         precision=unknown,
         recall=unknown,
     )
@@ -210,9 +222,22 @@ def _readings(judgements: Iterable[Judgement]) -> dict[str, list[Judgement]]:
 
 def _states(judgements: Sequence[Judgement], labels: Sequence[str]) -> npt.NDArray[np.int8]:
     """(N, C) states with "not mentioned" as 0."""
-    states = [[judgement.state_of(label) or 0 for label in labels] for judgement in judgements]
-    return np.array(states, dtype=np.int8).reshape(len(states), len(labels))
+    column_of = {label: column for column, label in enumerate(labels)}
+    states = np.zeros((len(judgements), len(labels)), np.int8)
+    for row, judgement in enumerate(judgements):
+        for label, state in {**judgement.machine, **judgement.changed}.items():
+            if label in column_of:
+                states[row, column_of[label]] = state or 0
+    return states
 
 
-def _counts(states: Sequence[State]) -> list[int]:
-    return [sum((state or 0) == code for state in states) for code in (1, 0, -1)]
+def _counts(readings: Sequence[Sequence[Judgement]], labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """(N, C, 3) readers of each study who say present, absent or nothing, uncertain."""
+    counts = np.zeros((len(readings), len(labels), 3), np.int64)
+    if not len(readings):
+        return counts
+    states = _states([judgement for done in readings for judgement in done], labels)
+    starts = np.cumsum([0, *(len(done) for done in readings[:-1])])
+    for place, code in enumerate((1, 0, -1)):
+        counts[:, :, place] = np.add.reduceat(states == code, starts, axis=0, dtype=np.int64)
+    return counts

@@ -2,16 +2,19 @@
 
 Nothing is ever rewritten. A label set to "absent" by mistake is followed by a line that undoes it; a
 reader who changes their mind next week adds lines. Lines are appended under a lock, so that any number
-of pages and processes write to one file, and each is on disk before the page moves on: a crash loses at
-most the line being written, and a torn last line is skipped on reading and closed off before the next.
+of pages and processes write to one file. Each is in the system's hands before the page moves on, and on disk before
+the next is written: the end of the process loses nothing, the end of the machine at most the last decision
+(docs/decisions/0094-the-key-does-not-wait-for-the-disk.md). A torn last line is skipped on reading and closed off
+before the next.
 """
 
 import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -94,11 +97,13 @@ class DecisionLog:
         """Lines read so far that are no decisions of ours."""
         self._lexicon = lexicon
         self._tool = tool
-        self._session = secrets.token_hex(4)
+        self._session = secrets.token_hex(8)
         self._count = 0
         self._read_to = 0
         self._judgements = _Judgements()
         self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(1, "decisions")
+        self._syncing: Future[None] | None = None
 
     def append(
         self,
@@ -127,26 +132,98 @@ class DecisionLog:
             ChangedElsewhereError: `known` lacks an event of this judgement.
             UserError: The file cannot be written.
         """
+
+        def is_news(judgement: Judgement) -> bool:
+            return known is not None and not judgement.history.issubset(known)
+
+        events = self._append(kind, [study], reader, role, seconds=seconds, unless=is_news, values=values)
+        if not events:
+            raise ChangedElsewhereError("this study was decided on in another tab or window meanwhile.")
+        return events[0]
+
+    def append_to_each(
+        self,
+        kind: Kind,
+        studies: Sequence[str],
+        reader: str,
+        role: Role,
+        *,
+        unless: Callable[[Judgement], bool],
+        **values: Any,
+    ) -> list[Event]:
+        """Write the same event for each of several studies, all with one look at the disk.
+
+        Args:
+            kind: What is decided.
+            studies: The studies.
+            reader: Who decides.
+            role: In which role.
+            unless: Judgements that are left as they are; asked with what others have written meanwhile taken in.
+            **values: What else the kind of event says (`Event`).
+
+        Raises:
+            UserError: The file cannot be written.
+        """
+        return self._append(kind, studies, reader, role, seconds=0.0, unless=unless, values=values)
+
+    def _append(
+        self,
+        kind: Kind,
+        studies: Sequence[str],
+        reader: str,
+        role: Role,
+        *,
+        seconds: float,
+        unless: Callable[[Judgement], bool],
+        values: Mapping[str, Any],
+    ) -> list[Event]:
+        events = []
         with self._lock, _opened(self.path) as file:
+            self._settle()
             self._follow()
-            if known is not None and not self.judgement(reader, role, study).history.issubset(known):
-                raise ChangedElsewhereError("this study was decided on in another tab or window meanwhile.")
-            self._count += 1
-            event = Event(
-                id=f"{self._session}-{self._count}",
-                kind=kind,
-                study=study,
-                reader=reader,
-                role=role,
-                time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                seconds=round(seconds, 3),
-                lexicon=self._lexicon,
-                tool=self._tool,
-                **values,
-            )
-            _write_line(self.path, file, event.line())
+            for study in studies:
+                if unless(self.judgement(reader, role, study)):
+                    continue
+                self._count += 1
+                events.append(
+                    Event(
+                        id=f"{self._session}-{self._count}",
+                        kind=kind,
+                        study=study,
+                        reader=reader,
+                        role=role,
+                        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                        seconds=round(seconds, 3),
+                        lexicon=self._lexicon,
+                        tool=self._tool,
+                        **values,
+                    )
+                )
+            _write_lines(self.path, file, [event.line() for event in events])
+            self._syncing = self._pool.submit(_sync, os.dup(file.fileno()))
             self._follow()
-        return event
+        return events
+
+    def settle(self) -> None:
+        """Wait until all that was written has reached the disk.
+
+        Raises:
+            UserError: It has not.
+        """
+        with self._lock:
+            self._settle()
+
+    def _settle(self) -> None:
+        syncing, self._syncing = self._syncing, None
+        if syncing is None:
+            return
+        try:
+            syncing.result()
+        except OSError as error:
+            raise UserError(
+                f"`{self.path}`: the last decision did not reach the disk ({error.strerror}): free some space or give "
+                "another --review folder, and decide it again."
+            ) from None
 
     def refresh(self) -> None:
         """Take in what other pages and processes have appended since the last look."""
@@ -197,19 +274,27 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def _write_line(path: Path, file: BinaryIO, line: str) -> None:
-    """Append one line and see it to disk; a torn line before it is closed off first."""
+def _write_lines(path: Path, file: BinaryIO, lines: Sequence[str]) -> None:
+    """Hand lines to the system; a torn line before them is closed off first."""
+    text = "".join(f"{line}\n" for line in lines)
     try:
         end = file.seek(0, os.SEEK_END)
         if end:
             file.seek(end - 1)
             if file.read(1) != b"\n":
-                line = "\n" + line
-        file.write(line.encode("ascii") + b"\n")
+                text = "\n" + text
+        file.write(text.encode("ascii"))
         file.flush()
-        os.fsync(file.fileno())
     except OSError as error:
         raise _unwritable(path, error) from None
+
+
+def _sync(descriptor: int) -> None:
+    """See a file to disk, and close it."""
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
@@ -225,16 +310,25 @@ def read_judgements(folder: Path) -> list[Judgement]:
     Raises:
         UserError: The folder holds no decisions.
     """
+    return read_decisions(folder)[0]
+
+
+def read_decisions(folder: Path) -> tuple[list[Judgement], int]:
+    """All judgements of a review folder, and how many lines of its file are no decisions of ours.
+
+    Raises:
+        UserError: The folder holds no decisions.
+    """
     path = folder / FILE_NAME
     if not path.is_file():
         raise UserError(
             f"`{path}` was not found: `{folder}` is not a review folder; `ltml-build-labels review DIR` makes one."
         )
     # A last line without its end may still be whole: a file that was copied or edited by hand.
-    events, _ = parse_lines(path.read_bytes())
+    events, n_foreign = parse_lines(path.read_bytes())
     judgements = _Judgements()
     judgements.take(events)
-    return list(judgements.by_key.values())
+    return list(judgements.by_key.values()), n_foreign
 
 
 class _Judgements:

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from ltml_dataset.errors import UserError
@@ -20,6 +21,9 @@ WORDS_A_SECOND = 15
 
 SECONDS_AT_LEAST = 2.0
 """However short the report is."""
+
+SAME_AT_ONCE = 200
+"""Studies that are offered at once for repeating a decision."""
 
 PACE_OF = 20
 """Studies whose mean time is the pace."""
@@ -85,7 +89,7 @@ class Desk:
         if not reader.strip():
             raise UserError("a reader needs a name or initials: decisions are stored under it.")
         self.folder, self.log = folder, log
-        self.reader, self.role = reader.strip(), role
+        self.reader, self.role = " ".join(reader.split()), role
         log.refresh()
         self._in_question = disagreements(log.judgements(), folder.labels) if role == "adjudicator" else {}
         self.items: list[QueueItem] = [item for item in queue.items if self._is_mine(item, filters or Filters())]
@@ -214,11 +218,12 @@ class Desk:
     def elsewhere(self, label: str) -> list[SameSentence]:
         """Open studies of this queue that hold a sentence about the label which also stands in the study on screen.
 
-        Where the reader has set the label already, their decision stands: such studies are left out.
+        Where the reader has set the label already, their decision stands: such studies are left out. No more than
+        `SAME_AT_ONCE`, the first of the queue: nobody confirms a longer list.
         """
         self._check(self._study(), label)
-        others = [item.study for item in self.items if item.study != self._study() and self._is_untouched(item, label)]
-        return same_sentences(self.folder, self._study(), label, others)
+        others = (item.study for item in self.items if item.study != self._study() and self._is_untouched(item, label))
+        return list(islice(same_sentences(self.folder, self._study(), label, others), SAME_AT_ONCE))
 
     def apply_elsewhere(self, study: str, label: str, studies: Collection[str]) -> int:
         """Repeat the decision on a label in other studies with the same sentence.
@@ -234,9 +239,18 @@ class Desk:
         allowed = {same.study for same in self.elsewhere(label)}
         if not allowed.issuperset(studies):
             raise UserError("one of the studies does not hold that sentence, or is closed meanwhile.")
-        for other in studies:
-            self.log.append("label", other, self.reader, self.role, label=label, state=state, source=study)
-        return len(studies)
+        events = self.log.append_to_each(
+            "label",
+            list(studies),
+            self.reader,
+            self.role,
+            # Closed or set by hand in another tab, between the list and its confirmation: that stands.
+            unless=lambda judgement: judgement.is_done or judgement.is_skipped or label in judgement.changed,
+            label=label,
+            state=state,
+            source=study,
+        )
+        return len(events)
 
     def finish(
         self, study: str, seen: Collection[str], *, whole: bool = False, part: bool = False, hasty: bool = False
@@ -415,9 +429,7 @@ class Desk:
         if not wanted:
             judgement = self.log.judgement(self.reader, self.role, study)
             return judgement.is_marked or judgement.is_skipped
-        if wanted in study.lower():
-            return True
-        return any(wanted in " ".join(passage.text.lower().split()) for passage in self.folder.passages(study))
+        return wanted in study.lower() or wanted in self.folder.plain(study)
 
     def _found(self, item: QueueItem) -> Found:
         judgement = self.log.judgement(self.reader, self.role, item.study)

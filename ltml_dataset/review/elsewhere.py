@@ -1,6 +1,6 @@
 """The same sentence in other reports: templates repeat, and so may a decision about them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ltml_dataset.review.folder import ReviewFolder
@@ -24,39 +24,35 @@ def sentence_around(text: str, start: int, end: int) -> str:
     return " ".join(text[start:end].split())
 
 
-def same_sentences(folder: ReviewFolder, study: str, label: str, others: Sequence[str]) -> list[SameSentence]:
+def same_sentences(folder: ReviewFolder, study: str, label: str, others: Iterable[str]) -> Iterator[SameSentence]:
     """Other studies with a sentence that mentions the label and stands, word for word, in `study` too.
 
     Args:
         folder: The reports and their mentions.
         study: The study whose sentences are looked for.
         label: The label that they mention.
-        others: Studies to look through.
+        others: Studies to look through, as far as the caller goes on.
 
-    Returns:
+    Yields:
         In the order of `others`, each study once. Case and line breaks do not count.
     """
-    wanted = {sentence.lower() for sentence, _ in _sentences(folder, study, label)}
-    phrases = {phrase for _, phrase in _sentences(folder, study, label)}
-    found = []
+    wanted = {sentence.lower() for sentence in _sentences(folder, study, label)}
+    if not wanted:
+        return
+    mentioning = folder.mentioning(label)
     for other in others:
-        if phrases.isdisjoint(folder.phrases(other, label)):
+        if other not in mentioning or not any(sentence in folder.plain(other) for sentence in wanted):
             continue
-        text = " ".join(" ".join(passage.text for passage in folder.passages(other)).lower().split())
-        if not any(sentence in text for sentence in wanted):
-            continue
-        sentences = (sentence for sentence, _ in _sentences(folder, other, label))
-        same = next((sentence for sentence in sentences if sentence.lower() in wanted), None)
+        same = next((sentence for sentence in _sentences(folder, other, label) if sentence.lower() in wanted), None)
         if same is not None:
-            found.append(SameSentence(other, same, folder.machine(other).get(label)))
-    return found
+            yield SameSentence(other, same, folder.machine(other).get(label))
 
 
-def _sentences(folder: ReviewFolder, study: str, label: str) -> list[tuple[str, str]]:
-    """Sentences that mention the label, each with the phrase that was found in it."""
+def _sentences(folder: ReviewFolder, study: str, label: str) -> list[str]:
+    """Sentences that mention the label."""
     passages = folder.passages(study)
     return [
-        (sentence_around(passages[position].text, mark.start, mark.end), mark.phrase)
+        sentence_around(passages[position].text, mark.start, mark.end)
         for position, members in folder.marks(study).items()
         for mark in members
         if mark.label == label

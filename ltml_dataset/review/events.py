@@ -84,30 +84,49 @@ def parse_lines(data: bytes) -> tuple[list[Event], int]:
     for line in data.split(b"\n"):
         if not line.strip():
             continue
-        event = _event(line)
-        if event is None:
-            n_foreign += 1
-        else:
-            events.append(event)
+        found = [event for values in _values(line) if (event := _event(values)) is not None]
+        events += found
+        n_foreign += not found
     return events, n_foreign
 
 
-def _event(line: bytes) -> Event | None:
-    """The event of a line; None where what makes it a decision is missing or of another kind."""
+def _values(line: bytes) -> list[object]:
+    """What a line says: one JSON value, or several where `cat` joined files whose last line had no end."""
     try:
-        values = json.loads(line)
+        return [json.loads(line)]
     except (ValueError, RecursionError):
-        return None
+        pass
+    values = []
+    text = line.decode("utf-8", "replace")
+    start = text.find('{"id"')
+    while start >= 0:
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1  # torn: the next one may be whole
+        else:
+            values.append(value)
+        start = text.find('{"id"', end)
+    return values
+
+
+_DECODER = json.JSONDecoder()
+
+
+def _event(values: object) -> Event | None:
+    """The event of a JSON value; None where what makes it a decision is missing or of another kind."""
     if not isinstance(values, dict):
         return None
     kind, role = values.get("kind"), values.get("role")
     named = [values.get(key) for key in ("id", "study", "reader")]
-    if kind not in _KINDS or role not in ROLES or not all(isinstance(value, str) and value for value in named):
+    if kind not in _KINDS or role not in ROLES or not all(map(_is_name, named)):
         return None
     needed = {"label": "label", "flag": "flag", "undo": "target", "note": "note"}.get(kind)
     if needed is not None and not isinstance(values.get(needed), dict if kind == "flag" else str):
         return None
-    if kind == "label" and not _is_state(values.get("state", "missing")):
+    if kind == "label" and not (_is_name(values["label"]) and _is_state(values.get("state", "missing"))):
+        return None
+    if kind == "flag" and not _is_flag(values["flag"]):
         return None
     return Event(
         id=values["id"],
@@ -132,6 +151,23 @@ def _event(line: bytes) -> Event | None:
         on=values.get("on") is True,
         target=values.get("target") if kind == "undo" else None,
     )
+
+
+def _is_name(value: object) -> bool:
+    """Whether it can name something on a page and in a file: text, and no half of a surrogate pair in it."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_flag(flag: Mapping[str, Any]) -> bool:
+    """Whether a report of a wrong phrase says what `lexicon check --against` needs."""
+    words = all(_is_name(flag.get(key)) for key in ("label", "phrase", "sentence"))
+    return words and _is_state(flag.get("machine")) and _is_state(flag.get("expected", "missing"))
 
 
 def _is_state(value: object) -> bool:

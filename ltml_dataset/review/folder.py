@@ -13,21 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.images import find_image
+from ltml_dataset.review.pictures import Pictures
 from ltml_dataset.review.render import Mark, Passage
 from ltml_dataset.schema import NO_FINDING, NOT_MENTIONED
 
 SOURCE_NOTE = Path(".cache") / "source.json"
 """Where `build` notes which reports a folder came from; never part of the data set itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One image of a study: its file, its view where that is known, and the path that the data set names."""
-
-    file: Path
-    view: str
-    image_path: str
 
 
 @dataclass(slots=True)
@@ -46,10 +37,10 @@ class ReviewFolder:
     states: npt.NDArray[np.int8]
     row_of: dict[str, int]
     disagreements: npt.NDArray[np.bool_] | None
-    _mentions: dict[str, list[dict[str, Any]]]
-    _images: dict[str, list[tuple[str, str]]]
+    _mentions: "Mentions"
+    pictures: Pictures
     _texts: dict[str, tuple[Passage, ...]]
-    image_root: Path | None
+    _plain: dict[str, str]
     lexicon_folder: Path | None = None
     """Words that were laid over those that ship, where they still are."""
 
@@ -67,7 +58,7 @@ class ReviewFolder:
         passages = self.passages(study)
         by_title = {passage.title: position for position, passage in enumerate(passages) if passage.title}
         marks: dict[int, list[Mark]] = {}
-        for number, mention in enumerate(self._mentions.get(study, ())):
+        for number, mention in enumerate(self._mentions.of(study)):
             position = by_title.get(mention["section"], 0)
             mark = Mark(
                 number=number,
@@ -84,16 +75,41 @@ class ReviewFolder:
             marks.setdefault(position, []).append(mark)
         return marks
 
-    def phrases(self, study: str, label: str) -> set[str]:
-        """Phrases of a label that were found in the report."""
-        return {mention["phrase"] for mention in self._mentions.get(study, ()) if mention["label"] == label}
+    def plain(self, study: str) -> str:
+        """The report in small letters, with one blank for every run of blanks and line breaks: what is searched."""
+        return self._plain.get(study, "")
 
-    def images(self, study: str) -> list[Picture]:
-        """Images of a study whose files lie under the image root."""
-        if self.image_root is None:
-            return []
-        found = [(find_image(self.image_root, path), view, path) for path, view in self._images.get(study, ())]
-        return [Picture(file, view, path) for file, view, path in found if file is not None]
+    def mentioning(self, label: str) -> set[str]:
+        """Studies whose report mentions a label."""
+        return self._mentions.studies_with(label)
+
+
+class Mentions:
+    """Mentions by study, kept as the columns that were read: a million Python objects would slow every key."""
+
+    def __init__(self, table: pa.Table) -> None:
+        """Rows of any order; those of one study keep theirs."""
+        studies = table["study_id"].cast(pa.string()).combine_chunks().dictionary_encode()
+        numbers = studies.indices.to_numpy(zero_copy_only=False)
+        order = np.argsort(numbers, kind="stable")
+        self._table = table.select(_MENTION_COLUMNS).take(pa.array(order)).combine_chunks()
+        names = studies.dictionary.to_pylist()
+        bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
+        self._places = {name: (int(bounds[place]), int(bounds[place + 1])) for place, name in enumerate(names)}
+        self._studies = studies.take(pa.array(order))
+
+    def of(self, study: str) -> list[dict[str, Any]]:
+        """The mentions of one study."""
+        start, end = self._places.get(study, (0, 0))
+        mentions: list[dict[str, Any]] = self._table.slice(start, end - start).to_pylist()
+        return mentions
+
+    def studies_with(self, label: str) -> set[str]:
+        """Studies that mention a label."""
+        return set(self._studies.filter(pc.equal(self._table["label"], label).combine_chunks()).to_pylist())
+
+
+_MENTION_COLUMNS = ["label", "status", "section", "start", "end", "phrase", "rule", "cue", "cue_start", "cue_end"]
 
 
 def open_folder(
@@ -109,7 +125,8 @@ def open_folder(
         directory: What `build` wrote.
         splits: Splits under review.
         reports: The reports it was built from; by default those that `build` noted.
-        image_root: Folder that `image_path` starts from; without it no images are shown.
+        image_root: Folder that `image_path` starts from, or the `files/` in it; without it only images are shown that
+            the data set holds in its column `image`.
 
     Raises:
         UserError: No built folder, no such split, the reports are gone, or there is no such image root.
@@ -119,6 +136,11 @@ def open_folder(
     manifest_path = directory / "manifest.json"
     if not manifest_path.is_file():
         raise UserError(f"`{directory}` holds no manifest.json: give the folder that `ltml-build-labels build` wrote.")
+    if not (directory / "studies").is_dir():
+        raise UserError(
+            f"`{directory}` holds no reports: `split` made it from a table of labels. Give a folder that "
+            "`ltml-build-labels build` wrote."
+        )
     manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
     studies = _read(directory / "studies", splits)
     labels = tuple(studies.column_names[studies.column_names.index("study_id") + 1 :])
@@ -129,6 +151,7 @@ def open_folder(
     wanted = set(study_ids)
     pointer = _pointer(directory)
     disagreements = _disagreements(directory, study_ids, labels)
+    texts = _texts(reports, pointer, wanted)
     return ReviewFolder(
         directory=directory,
         labels=labels,
@@ -139,10 +162,10 @@ def open_folder(
         states=np.stack(columns, axis=1).astype(np.int8) if columns else np.zeros((0, 0), np.int8),
         row_of={study: row for row, study in enumerate(study_ids)},
         disagreements=disagreements,
-        _mentions=_by_study(_read(directory / "mentions", splits), wanted),
-        _images=_image_paths(directory, splits),
-        _texts=_texts(reports, pointer, wanted),
-        image_root=image_root,
+        _mentions=Mentions(_read(directory / "mentions", splits)),
+        pictures=Pictures(directory, splits, image_root),
+        _texts=texts,
+        _plain={study: _plain(passages) for study, passages in texts.items()},
         lexicon_folder=_lexicon_folder(pointer),
     )
 
@@ -160,27 +183,8 @@ def _read(folder: Path, splits: Sequence[str]) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _by_study(mentions: pa.Table, wanted: set[str]) -> dict[str, list[dict[str, Any]]]:
-    grouped: dict[str, list[dict[str, Any]]] = {}
-    for mention in mentions.to_pylist():
-        study = str(mention["study_id"])
-        if study in wanted:
-            grouped.setdefault(study, []).append(mention)
-    return grouped
-
-
-def _image_paths(directory: Path, splits: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-    """`image_path` and view of every image of a study."""
-    paths: dict[str, list[tuple[str, str]]] = {}
-    for split in splits:
-        files = sorted((directory / "data").glob(f"{split}-*.parquet"))
-        if not files:
-            continue
-        table = pads.dataset(files).to_table(columns=["study_id", "image_path", "view"])
-        table = table.filter(pc.is_valid(table["image_path"]))
-        for row in table.to_pylist():
-            paths.setdefault(str(row["study_id"]), []).append((row["image_path"], row["view"] or ""))
-    return paths
+def _plain(passages: Sequence[Passage]) -> str:
+    return " ".join(" ".join(passage.text for passage in passages).lower().split())
 
 
 def _pointer(directory: Path) -> Mapping[str, Any]:

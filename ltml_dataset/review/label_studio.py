@@ -40,12 +40,8 @@ def labeling_config(labels: Sequence[str], *, with_images: bool = False) -> str:
 
 
 def local_file(image_root: Path, image: Path) -> str:
-    """Where Label Studio finds an image once `image_root` is its LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT.
-
-    Both paths as the image was found: below the root, or beside it where the root given was `files/` itself.
-    """
-    root = image_root if image.is_relative_to(image_root) else image_root.resolve().parent
-    return f"/data/local-files/?d={quote(image.relative_to(root).as_posix())}"
+    """Where Label Studio finds an image below `image_root`, its LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT."""
+    return f"/data/local-files/?d={quote(image.relative_to(image_root).as_posix())}"
 
 
 def make_task(

@@ -28,6 +28,7 @@ KEYS = (
     ("g", "go to any study: by id, by words of the report, or to what was bookmarked or skipped"),
     ("b", "bookmark"),
     ("+, -, 0; i; v", "zoom the image, reset it; invert; next view"),
+    ("wheel, pinch; drag", "zoom the image at that point; move it, with the right button set window and level"),
     ("r", "pause"),
     ("?", "these keys"),
 )
@@ -86,7 +87,6 @@ def reading_page(review: Review, desk: Desk, tab: str, nonce: str) -> str:
         nonce: What the content policy of this answer calls its script.
     """
     settings = read_settings(review.log.path.parent, desk.reader)
-    has_images = review.folder.image_root is not None
     return (
         _environment()
         .get_template("read.html.j2")
@@ -98,6 +98,6 @@ def reading_page(review: Review, desk: Desk, tab: str, nonce: str) -> str:
             keys=KEYS,
             answers=ANSWERS,
             settings=settings,
-            has_images=has_images,
+            has_images=review.folder.pictures.may_exist,
         )
     )

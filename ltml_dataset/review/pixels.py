@@ -1,8 +1,6 @@
 """An image file as a browser can show it: JPEG and PNG as they are, DICOM and 16 bits as an 8-bit PNG."""
 
 import io
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,30 +12,32 @@ from ltml_dataset.errors import UserError
 LONGEST_SIDE = 2048
 """Pixels; larger images are reduced: a screen shows no more, and a key must not wait for them."""
 
-_TYPES: Mapping[str, str] = {".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+JPEG, PNG = "image/jpeg", "image/png"
 
 
-def browser_image(path: Path) -> tuple[bytes, str]:
+def browser_image(content: bytes, name: str = "") -> tuple[bytes, str]:
     """The bytes to send and their media type.
 
+    Args:
+        content: The image as it is stored; its own first bytes say what it is.
+        name: Its name, whose ending tells a DICOM file without a preamble.
+
     Raises:
-        UserError: The file is no image that can be shown, or showing it needs a package that is not installed.
+        UserError: This is no image that can be shown, or showing it needs a package that is not installed.
     """
+    if content[128:132] == b"DICM" or name.lower().endswith(".dcm"):
+        return _png(_dicom_pixels(content)), PNG
     try:
-        with path.open("rb") as file:
-            is_dicom = file.read(132)[128:] == b"DICM"
-        if is_dicom or path.suffix.lower() == ".dcm":
-            return _png(_dicom_pixels(path)), "image/png"
-        if path.suffix.lower() in _TYPES:
-            return path.read_bytes(), _TYPES[path.suffix.lower()]
-        with Image.open(path) as image:
-            pixels = np.asarray(image if image.mode.startswith("I") else image.convert("L"))
-        return _png(_to_bytes(pixels.astype(np.float64)) if pixels.dtype != np.uint8 else pixels), "image/png"
-    except (OSError, ValueError):
+        with Image.open(io.BytesIO(content)) as image:
+            if image.format == "JPEG" and image.mode in ("L", "RGB"):
+                return content, JPEG
+            pixels = np.asarray(image if image.mode.startswith(("I", "F")) else image.convert("L"))
+        return _png(_to_bytes(pixels.astype(np.float64)) if pixels.dtype != np.uint8 else pixels), PNG
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise UserError("the image file cannot be read as an image: it is damaged or of another kind.") from None
 
 
-def _dicom_pixels(path: Path) -> npt.NDArray[np.uint8]:
+def _dicom_pixels(content: bytes) -> npt.NDArray[np.uint8]:
     """Pixels through the modality and window tables of the file, bright where the ray was stopped."""
     try:
         import pydicom
@@ -45,7 +45,7 @@ def _dicom_pixels(path: Path) -> npt.NDArray[np.uint8]:
     except ModuleNotFoundError:
         raise UserError("a DICOM image needs pydicom: pip install 'ltml-mimic-cxr[dicom]'.") from None
     try:
-        dataset: Any = pydicom.dcmread(path)
+        dataset: Any = pydicom.dcmread(io.BytesIO(content), force=True)
         raw = dataset.pixel_array
         pixels = np.asarray(apply_voi_lut(apply_modality_lut(raw, dataset), dataset), dtype=np.float64)
     except Exception as error:  # pydicom raises what its many decoders raise

@@ -183,11 +183,15 @@ def strata_of(
         judged: Final state of the label for each judged row.
         sample: Rows of the usable part of the random sample (`judged_sample`).
     """
+    rows = np.fromiter(judged, np.int64, len(judged))
+    present = np.fromiter((state == 1 for state in judged.values()), bool, len(judged))
+    sampled = np.zeros(len(states), bool)
+    sampled[list(sample)] = True
     strata = []
     for members in (states == 1, states == -1, (states == 0) | (states == NOT_MENTIONED)):
-        rows = [row for row in judged if members[row]]
+        counted = members[rows]
         population = int(members.sum())
-        if len(rows) < population:
-            rows = [row for row in rows if row in sample]
-        strata.append(Stratum(population, len(rows), sum(judged[row] == 1 for row in rows)))
+        if int(counted.sum()) < population:
+            counted &= sampled[rows]
+        strata.append(Stratum(population, int(counted.sum()), int((counted & present).sum())))
     return strata[0], strata[1], strata[2]

@@ -1,12 +1,15 @@
 """The server: two pages, their script's questions, and images. Starlette on 127.0.0.1, behind the guard."""
 
+import gc
 import json
 import secrets
 import socket
+import sys
 import threading
 import webbrowser
 from contextlib import suppress
 from importlib.resources import files
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -32,6 +35,14 @@ FIRST_PORT = 8420
 _ASSETS = {"review.css": "text/css", "review.js": "text/javascript"}
 
 
+class AsciiJson(JSONResponse):
+    """JSON in ASCII: a note may hold half of a surrogate pair, which no other encoding can carry."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
 def serve(review: Review, *, port: int | None = None, open_browser: bool = True) -> None:
     """Serve the pages until the process is stopped; prints the address with the session's token.
 
@@ -42,6 +53,7 @@ def serve(review: Review, *, port: int | None = None, open_browser: bool = True)
     port = listener.getsockname()[1]
     token = secrets.token_urlsafe(24)
     address = f"http://{HOST}:{port}/?token={token}"
+    prepare(review)
     # No access log: addresses hold the token.
     config = uvicorn.Config(make_app(review, token=token, port=port), log_level="error", access_log=False)
     print(f"Review page: {address}\nDecisions:   {review.log.path}\nStop with Ctrl-C.", flush=True)
@@ -51,14 +63,29 @@ def serve(review: Review, *, port: int | None = None, open_browser: bool = True)
         uvicorn.Server(config).run(sockets=[listener])
 
 
+def prepare(review: Review) -> None:
+    """All that a key would otherwise wait for: decisions read, and what was read set aside from garbage collection.
+
+    Reports and decisions live as long as the server. To look through all of them for garbage takes a second at 20,000
+    studies read twice, in the middle of a key.
+    """
+    review.log.refresh()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 1_000)
+    # Another reader's summary is made beside the keys: it gives way after half a millisecond, not five.
+    sys.setswitchinterval(0.0005)
+
+
 def make_app(review: Review, *, token: str, port: int) -> Starlette:
     """The application behind its guard."""
     api = Api(review)
 
-    async def start(request: Request) -> Response:
+    # Not `async`: the summary of a long review takes seconds, in a thread of its own.
+    def start(request: Request) -> Response:
         return HTMLResponse(start_page(review, request.scope[NONCE], request.query_params.get("reader", "")))
 
-    async def read(request: Request) -> Response:
+    def read(request: Request) -> Response:
         query = request.query_params
         reader, role = query.get("reader", ""), _role(query.get("role", "first"))
         if role is None or not reader.strip():
@@ -78,21 +105,22 @@ def make_app(review: Review, *, token: str, port: int) -> Starlette:
             values = json.loads(await request.body())
             if not isinstance(values, dict):
                 raise TypeError("an object is expected")
-            return JSONResponse(api.act(request.path_params["action"], values))
+            return AsciiJson(api.act(request.path_params["action"], values))
         except GoneError as error:
             return JSONResponse({"told": str(error)}, status_code=410)
         except KeyError:
             return JSONResponse({"told": "There is no such action."}, status_code=404)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return JSONResponse({"told": "That is no question of this page."}, status_code=400)
 
     def image(request: Request) -> Response:
         study, index = request.query_params.get("study", ""), request.query_params.get("index", "")
-        pictures = review.folder.images(study) if study in review.folder.row_of else []
+        pictures = review.folder.pictures.of(study) if study in review.folder.row_of else []
         if not index.isdecimal() or int(index) >= len(pictures):
             return PlainTextResponse("No such image under review.", status_code=404)
         try:
-            content, kind = browser_image(pictures[int(index)].file)
+            picture = pictures[int(index)]
+            content, kind = browser_image(review.folder.pictures.read(picture), picture.name)
         except UserError as error:
             return PlainTextResponse(str(error), status_code=415)
         return Response(content, media_type=kind)

@@ -11,11 +11,14 @@ from ltml_dataset.export.parquet import write_text
 from ltml_dataset.review.decisions import DecisionLog, read_judgements
 from ltml_dataset.review.folder import ReviewFolder, open_folder
 from ltml_dataset.review.label_studio import labeling_config, local_file, make_task, read_annotations
+from ltml_dataset.review.pictures import file_name
+from ltml_dataset.review.pixels import JPEG, browser_image
 from ltml_dataset.review.queue import Queue, make_queue
 from ltml_dataset.schema import NO_FINDING
 
 TASKS_NAME = "label_studio_tasks.json"
 CONFIG_NAME = "label_studio_config.xml"
+IMAGES_NAME = "label_studio_images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +69,64 @@ def open_review(
     return Review(folder, queue, DecisionLog(place, lexicon=folder.lexicon_version, tool=__version__))
 
 
-def write_tasks(review: Review) -> tuple[Path, Path]:
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """What was written for Label Studio."""
+
+    tasks: Path
+    config: Path
+    document_root: Path | None
+    """LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, from which the tasks name their images; None without images."""
+    n_unreadable: int
+    """Images that could not be read and are left out."""
+
+
+def write_tasks(review: Review) -> Tasks:
     """Write the queue as Label Studio tasks, with the project's configuration, into the review folder.
 
-    Returns:
-        The two files. The tasks hold report text: they stay inside the review folder. Images are named, not copied:
-        Label Studio serves them itself, with the image root as its document root.
+    The tasks hold report text: they stay inside the review folder. Images that a browser shows as they lie below the
+    image root are named, not copied. Where the data set itself holds them, or some are DICOM, all are written into the
+    review folder, as JPEG or PNG, and named there.
     """
-    folder = review.folder
+    folder, place = review.folder, review.log.path.parent
+    pictures = {item.study: folder.pictures.of(item.study) for item in review.queue.items}
+    is_copied = any(
+        picture.file is None or picture.file.suffix.lower() not in (".jpg", ".jpeg", ".png")
+        for found in pictures.values()
+        for picture in found
+    )
+    root = place if is_copied else folder.pictures.image_root
     tasks = []
-    has_images = False
+    n_unreadable = 0
     for item in review.queue.items:
         text = "\n\n".join(passage.text for passage in folder.passages(item.study))
         machine = folder.machine(item.study)
         states = {label: machine.get(label) for label in folder.labels}
-        images = [picture.file for picture in folder.images(item.study)]
-        pictures = [local_file(folder.image_root, image) for image in images] if folder.image_root else []
-        has_images = has_images or bool(pictures)
-        tasks.append(make_task(item.study, text, states, folder.lexicon_version, pictures))  # type: ignore[arg-type]
-    place = review.log.path.parent
+        files = [
+            _copy(review, item.study, number) if is_copied else one.file
+            for number, one in enumerate(pictures[item.study])
+        ]
+        named = [local_file(root, file) for file in files if file is not None] if root is not None else []
+        n_unreadable += len(files) - len(named)
+        tasks.append(make_task(item.study, text, states, folder.lexicon_version, named))  # type: ignore[arg-type]
+    has_images = any("images" in task["data"] for task in tasks)
     write_text(json.dumps(tasks, ensure_ascii=False, indent=1) + "\n", place / TASKS_NAME)
     write_text(labeling_config(folder.labels, with_images=has_images), place / CONFIG_NAME)
-    return place / TASKS_NAME, place / CONFIG_NAME
+    return Tasks(place / TASKS_NAME, place / CONFIG_NAME, root if has_images else None, n_unreadable)
+
+
+def _copy(review: Review, study: str, number: int) -> Path | None:
+    """An image of a study as a file that a browser shows, in the review folder; None where it cannot be read."""
+    pictures = review.folder.pictures
+    picture = pictures.of(study)[number]
+    try:
+        content, kind = browser_image(pictures.read(picture), picture.name)
+    except UserError:
+        return None
+    copy = review.log.path.parent / IMAGES_NAME / file_name(study, number, ".jpg" if kind == JPEG else ".png")
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(content)
+    return copy
 
 
 def import_annotations(review: Review, path: Path) -> int:
@@ -126,6 +165,7 @@ def import_annotations(review: Review, path: Path) -> int:
             "done", annotation.study, annotation.annotator, "first", seconds=seconds, machine=machine, seen=shown
         )
         n_taken += 1
+    log.settle()
     return n_taken
 
 

@@ -16,7 +16,7 @@ WORDS: Mapping[State, str] = {1: "present", 0: "absent", -1: "uncertain", None: 
 
 
 def write_spreadsheets(review: Review) -> list[Path]:
-    """Write `decisions.csv`, `kappa.csv`, `readers.csv`, `adjudications.csv` and `wrong_phrases.csv`.
+    """Write `decisions.csv`, `notes.csv`, `kappa.csv`, `readers.csv`, `adjudications.csv` and `wrong_phrases.csv`.
 
     Returns:
         The files, in the review folder: `wrong_phrases.csv` holds sentences of reports.
@@ -24,6 +24,7 @@ def write_spreadsheets(review: Review) -> list[Path]:
     review.log.refresh()
     tables = {
         "decisions.csv": _decisions(review),
+        "notes.csv": _notes(review),
         "kappa.csv": _kappas(review),
         "readers.csv": _readers(review),
         "adjudications.csv": _adjudications(review),
@@ -38,8 +39,9 @@ def write_spreadsheets(review: Review) -> list[Path]:
 
 def _csv(rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    # Quoted, because a note may hold a lone carriage return; half of a surrogate pair cannot be written in a file.
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows(rows)
+    return text.getvalue().encode("utf-8", "replace").decode("utf-8")
 
 
 def _decisions(review: Review) -> list[Sequence[object]]:
@@ -71,6 +73,16 @@ def _decisions(review: Review) -> list[Sequence[object]]:
     return rows
 
 
+def _notes(review: Review) -> list[Sequence[object]]:
+    """One row for each study with a note or a bookmark, finished or not."""
+    rows: list[Sequence[object]] = [("study", "reader", "role", "note", "bookmarked", "finished", "time")]
+    for judgement in review.log.judgements():
+        if judgement.note or judgement.is_marked:
+            told = (judgement.note, int(judgement.is_marked), int(judgement.is_done), judgement.time)
+            rows.append((judgement.study, judgement.reader, judgement.role, *told))
+    return rows
+
+
 def _kappas(review: Review) -> list[Sequence[object]]:
     folder = review.folder
     quality = label_quality(review.log.judgements(), folder.labels, folder.states, folder.row_of, review.queue)
@@ -83,6 +95,8 @@ def _kappas(review: Review) -> list[Sequence[object]]:
             "kappa_low",
             "kappa_high",
             "fleiss",
+            "fleiss_low",
+            "fleiss_high",
             "precision",
             "precision_low",
             "precision_high",
@@ -92,7 +106,7 @@ def _kappas(review: Review) -> list[Sequence[object]]:
         ]
     ]
     for row in quality:
-        values = [*_three(row.kappa), row.fleiss, *_three(row.precision), *_three(row.recall)]
+        values = [*_three(row.kappa), *_three(row.fleiss), *_three(row.precision), *_three(row.recall)]
         rows.append((row.label, row.judged, row.double_read, *map(_number, values)))
     return rows
 

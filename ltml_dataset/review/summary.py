@@ -55,9 +55,9 @@ PLAN = (
     "sample; the last column is half of the 95 % interval of the miss rate if 5 % are missed."
 )
 QUALITY = (
-    "Kappa of first and second reader, and precision and recall of the machine, each with its 95 % interval; what was "
-    "read whole is a census, not an estimate, and has none. Precision and recall count certified labels, weighted by "
-    "the sampling plan."
+    "Cohen's kappa of first and second reader, Fleiss' of all, and precision and recall of the machine, each with its "
+    "95 % interval; what was read whole is a census, not an estimate, and has none. Precision and recall count "
+    "certified labels, weighted by the sampling plan."
 )
 
 
@@ -141,7 +141,7 @@ def summary_record(review: Review) -> dict[str, Any]:
                 "judged": row.judged,
                 "double_read": row.double_read,
                 "kappa": _record(row.kappa),
-                "fleiss": _known(row.fleiss),
+                "fleiss": _record(row.fleiss),
                 "precision": _record(row.precision),
                 "recall": _record(row.recall),
             }
@@ -231,7 +231,7 @@ def _quality_row(row: LabelQuality) -> Row:
         "certified": f"{row.judged:,}",
         "read twice": f"{row.double_read:,}",
         "Cohen's kappa": estimate_words(row.kappa),
-        "Fleiss' kappa": "–" if row.fleiss != row.fleiss else f"{row.fleiss:.2f}",
+        "Fleiss' kappa": estimate_words(row.fleiss),
         "precision": "" if row.label == ALL_LABELS else estimate_words(row.precision),
         "recall": "" if row.label == ALL_LABELS else estimate_words(row.recall),
     }

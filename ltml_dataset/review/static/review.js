@@ -64,14 +64,19 @@
   const radioOf = (row) => row.querySelector('[aria-checked="true"]') ?? row.querySelector("[role=radio]");
 
   // On screen: in the window and in its column, between the two bars, at least for the most part.
-  const watcher = new IntersectionObserver((entries) => {
+  const rowSeen = (entries) => {
     if (document.querySelector("dialog[open]")) return;
     for (const entry of entries) if (entry.isIntersecting) seen.add(entry.target.dataset.label);
-  }, {threshold: 0.6, rootMargin: `-${document.querySelector(".bar").offsetHeight}px 0px -${document.querySelector(".finish").offsetHeight}px 0px`});
+  };
+  let watcher = null;
   function watchRows() {
-    watcher.disconnect();
+    watcher?.disconnect();
+    const [above, below] = [".bar", ".finish"].map((name) => document.querySelector(name).offsetHeight);
+    watcher = new IntersectionObserver(rowSeen, {threshold: 0.6, rootMargin: `-${above}px 0px -${below}px 0px`});
     for (const row of rows()) watcher.observe(row);
   }
+  // A tablet that is turned has bars of another height.
+  addEventListener("resize", () => { if (study !== null) watchRows(); });
 
   function focusRow(row, scroll = true) {
     if (!row) return;
@@ -233,6 +238,7 @@
   function close(shown) {
     shown.close();
     if (shown.id === "pause") call("pause", {on: false});
+    watchRows();
     focusRow(rowOf(current), false);
   }
 
@@ -322,7 +328,7 @@
     const answer = await waited(call("elsewhere", {label: row.dataset.label}));
     if (!answer.found) { say(answer.told, true); return; }
     if (!answer.found.length) { say(`No open study holds a sentence about ${answer.label} that stands here too.`); return; }
-    byId("same-text").textContent = `Set ${answer.label} to “${answer.state}”, as here, in the open studies below that hold the same sentence:`;
+    byId("same-text").textContent = `Set ${answer.label} to “${answer.state}”, as here, in the open studies below that hold the same sentence${answer.more ? ` (the first ${answer.found.length}; ask again for more)` : ""}:`;
     byId("same-list").replaceChildren(...answer.found.map((one) => {
       const item = document.createElement("li");
       const label = document.createElement("label");
@@ -403,7 +409,7 @@
     Enter: actions.finish, n: actions.finish, s: actions.skip, z: actions.undo, b: bookmark,
     "[": () => travel("step", {by: -1}), "]": () => travel("step", {by: 1}),
     d: define, e: openSame, g: openGoto, r: pause, "?": actions.help, "/": openFinder, o: toggleFolds, f: nextMark,
-    t: () => byId("note").focus(), i: () => adjust("invert"), v: nextView, "0": resetView,
+    t: () => byId("note").focus(), i: () => adjust("invert"), v: nextView, "0": () => adjust("reset"),
   };
   const moving = {
     ArrowDown: () => step(1), j: () => step(1), ArrowUp: () => step(-1), k: () => step(-1),
@@ -519,7 +525,7 @@
     if (byId("pause").open) call("pause", {on: true});
   }
 
-  // ---- images: wheel, + and - zoom; drag or arrows move; level and window as on a workstation
+  // ---- images: wheel, pinch, + and - zoom; drag or arrows move; dragging with the right button sets level and window
   const view = {scale: 1, x: 0, y: 0, isInverted: false};
   const image = () => document.querySelector(".viewer img");
   const slider = (name) => document.querySelector(`input[data-adjust="${name}"]`);
@@ -538,9 +544,31 @@
     picture.style.filter = filters.join(" ");
     picture.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
     document.querySelector('[data-adjust="invert"]').setAttribute("aria-pressed", String(view.isInverted));
+    // An image that fits leaves one finger to the page, which scrolls; one that was zoomed moves with it.
+    picture.closest(".viewer").classList.toggle("zoomed", view.scale !== 1 || view.x !== 0 || view.y !== 0);
   }
-  function zoom(by) { view.scale = Math.min(12, Math.max(0.5, view.scale * by)); draw(); }
-  function move(x, y) { view.x += x; view.y += y; draw(); }
+  // The point of the image under the hand stays where it is; by default that is the middle.
+  function zoom(by, at = null) {
+    if (!image()) return;
+    const box = document.querySelector(".viewer").getBoundingClientRect();
+    const scale = Math.min(12, Math.max(0.5, view.scale * by));
+    const dx = at ? at[0] - box.left - box.width / 2 : 0, dy = at ? at[1] - box.top - box.height / 2 : 0;
+    view.x = dx - (dx - view.x) * scale / view.scale;
+    view.y = dy - (dy - view.y) * scale / view.scale;
+    view.scale = scale;
+    move(0, 0);
+    sayZoom();
+  }
+  function sayZoom() { say(`Zoom ${Math.round(view.scale * 100)} %.`); }
+  function move(x, y) {
+    const viewer = document.querySelector(".viewer");
+    if (!viewer) return;
+    // Never so far that nothing of the image is left in sight.
+    const within = (value, side) => Math.min(view.scale * side / 2, Math.max(-view.scale * side / 2, value));
+    view.x = within(view.x + x, viewer.clientWidth);
+    view.y = within(view.y + y, viewer.clientHeight);
+    draw();
+  }
   function resetView() {
     Object.assign(view, {scale: 1, x: 0, y: 0, isInverted: document.body.dataset.invert === "yes"});
     if (!image()) return;
@@ -550,8 +578,8 @@
   }
   function adjust(name) {
     if (!image()) return;
-    if (name === "invert") { view.isInverted = !view.isInverted; draw(); }
-    else if (name === "reset") resetView();
+    if (name === "invert") { view.isInverted = !view.isInverted; draw(); say(view.isInverted ? "Inverted." : "Not inverted."); }
+    else if (name === "reset") { resetView(); say("The image is as it was."); }
     else zoom(name === "in" ? 1.25 : 0.8);
   }
   function showView(index) {
@@ -587,16 +615,44 @@
   document.addEventListener("wheel", (event) => {
     if (!event.target.closest?.(".viewer")) return;
     event.preventDefault();
-    zoom(event.deltaY < 0 ? 1.15 : 0.87);
+    zoom(event.deltaY < 0 ? 1.15 : 0.87, [event.clientX, event.clientY]);
   }, {passive: false});
-  let dragged = null;
-  document.addEventListener("pointerdown", (event) => { if (event.target.closest?.(".viewer")) dragged = [event.clientX, event.clientY]; });
-  document.addEventListener("pointermove", (event) => {
-    if (!dragged) return;
-    move(event.clientX - dragged[0], event.clientY - dragged[1]);
-    dragged = [event.clientX, event.clientY];
+
+  const hands = new Map();  // pointers on the image: where each is
+  let isWindowing = false;
+  const middle = () => [...hands.values()].reduce(([x, y], [px, py]) => [x + px / hands.size, y + py / hands.size], [0, 0]);
+  const spread = () => { const [one, other] = [...hands.values()]; return other ? Math.hypot(one[0] - other[0], one[1] - other[1]) : 0; };
+  document.addEventListener("pointerdown", (event) => {
+    if (!event.target.closest?.(".viewer") || !image()) return;
+    hands.set(event.pointerId, [event.clientX, event.clientY]);
+    isWindowing = event.button === 2;
   });
-  for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, () => { dragged = null; });
+  document.addEventListener("pointermove", (event) => {
+    const last = hands.get(event.pointerId);
+    if (!last || !image()) return;
+    const before = middle(), apart = spread();
+    hands.set(event.pointerId, [event.clientX, event.clientY]);
+    const now = middle(), dx = now[0] - before[0], dy = now[1] - before[1];
+    if (isWindowing) {
+      slider("window").value = Number(slider("window").value) + dx;
+      slider("level").value = Number(slider("level").value) + dy;
+      draw();
+      return;
+    }
+    if (hands.size === 1 && event.pointerType === "touch" && !image().closest(".viewer").classList.contains("zoomed")) return;
+    if (apart > 0) zoom(spread() / apart, now);
+    move(dx, dy);
+  });
+  for (const name of ["pointerup", "pointercancel"]) {
+    document.addEventListener(name, (event) => { hands.delete(event.pointerId); if (!hands.size) isWindowing = false; });
+  }
+  document.addEventListener("contextmenu", (event) => { if (event.target.closest?.(".viewer")) event.preventDefault(); });
+  // Two fingers on the image are ours; the page neither scrolls nor zooms under them.
+  for (const name of ["touchstart", "touchmove"]) {
+    document.addEventListener(name, (event) => {
+      if (event.touches.length > 1 && event.target.closest?.(".viewer") && event.cancelable) event.preventDefault();
+    }, {passive: false});
+  }
 
   travel("show", {});
 })();

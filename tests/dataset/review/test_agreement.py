@@ -11,6 +11,7 @@ from sklearn.metrics import cohen_kappa_score
 from ltml_dataset.review.agreement import (
     Stratum,
     cohen_kappa,
+    fleiss_estimate,
     fleiss_kappa,
     half_width,
     kappa_estimates,
@@ -92,6 +93,31 @@ def test_fleiss_kappa_of_the_table_in_his_paper() -> None:
 def test_fleiss_kappa_leaves_out_what_one_reader_saw_alone() -> None:
     assert fleiss_kappa([[2, 0], [0, 2], [1, 0]]) == pytest.approx(1.0)
     assert math.isnan(fleiss_kappa([[1, 0], [0, 1]]))
+
+
+def test_fleiss_kappa_of_labels_together_has_an_interval_that_covers_the_truth() -> None:
+    random = np.random.default_rng(3)
+    covered = 0
+    for trial in range(100):
+        # Three readers who see the truth (half present) with an error of one in ten: kappa = 1 - 2 * .18 = 0.64
+        truth = random.random((60, 4, 1)) < 0.5
+        says = truth ^ (random.random((60, 4, 3)) < 0.1)
+        counts = np.stack([says.sum(2), (~says).sum(2)], axis=2)
+        together = fleiss_estimate(counts, seed=trial)
+        assert together.value == pytest.approx(fleiss_kappa(counts.reshape(-1, 2)))
+        covered += together.low <= 0.64 <= together.high
+    assert covered >= 88
+    one = fleiss_estimate(counts[:, :1])
+    assert one.high - one.low > together.high - together.low
+
+
+def test_full_agreement_of_few_leaves_fleiss_in_doubt_too() -> None:
+    counts = np.array([[[2, 0, 0]], [[0, 2, 0]], [[0, 2, 0]]])
+    few = fleiss_estimate(counts)
+    assert few.value == few.high == 1.0
+    assert few.low < 0.5
+    assert math.isnan(fleiss_estimate(np.zeros((0, 1, 3), np.int64)).value)
+    assert math.isnan(fleiss_estimate(counts[1:]).value), "one category throughout"
 
 
 def test_a_stratum_judged_whole_leaves_no_doubt() -> None:

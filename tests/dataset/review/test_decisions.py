@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.review.decisions import FILE_NAME, ChangedElsewhereError, DecisionLog, read_judgements
+from ltml_dataset.labeling.labeler import Labeler
+from ltml_dataset.review.decisions import (
+    FILE_NAME,
+    ChangedElsewhereError,
+    DecisionLog,
+    read_decisions,
+    read_judgements,
+)
+from ltml_dataset.review.replay import replay_flags
 
 
 def open_log(folder: Path) -> DecisionLog:
@@ -228,3 +237,89 @@ def test_what_a_finished_study_certifies(tmp_path: Path) -> None:
     assert bases == {"Touched": "touched", "Asked": "asked", "Stated": "stated", "Hidden": None, "Quiet": None}
     log.append("done", "8", "anna", "first", machine=machine, seen=("Stated",), whole=True)
     assert log.judgement("anna", "first", "8").basis_of("Quiet") == "report"
+
+
+def test_files_joined_on_one_line_lose_nothing(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    log.append("label", "1", "anna", "first", label="Embolus", state=1)
+    log.append("note", "1", "anna", "first", note='a "}{" in it: {"id": 1}')
+    path = tmp_path / FILE_NAME
+    first, second = path.read_bytes().splitlines()
+    torn = second[: len(second) // 2]
+    path.write_bytes(
+        first + second + b"\n" + torn + first.replace(b"Embolus", b"Edema").replace(b'-1"', b'-9"', 1) + b"\n"
+    )
+    judgements, n_foreign = read_decisions(tmp_path)
+    assert judgements[0].changed == {"Embolus": 1, "Edema": 1}
+    assert judgements[0].note == 'a "}{" in it: {"id": 1}'
+    assert n_foreign == 0
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        b"{}",
+        b"[]",
+        b"not json",
+        b"\xff\xfe\x00",
+        b'{"id": "x", "kind": "flag", "study": "1", "reader": "a", "role": "first", "flag": {}}',
+        b'{"id": "x", "kind": "flag", "study": "1", "reader": "a", "role": "first", '
+        b'"flag": {"label": "E", "phrase": "e", "sentence": "e", "expected": "yes"}}',
+        b'{"id": "x", "kind": "note", "study": "\\ud800", "reader": "a", "role": "first", "note": ""}',
+        b'{"id": "x", "kind": "done", "study": "1", "reader": "a\\udfff", "role": "first"}',
+        b'{"id": "x", "kind": "label", "study": "1", "reader": "a", "role": "first", "label": "E", "state": true}',
+        b'{"id": ["x"], "kind": "done", "study": "1", "reader": "a", "role": "first"}',
+        b'{"id": "x", "kind": ["done"], "study": "1", "reader": "a", "role": "first"}',
+    ],
+)
+def test_a_foreign_line_is_counted_and_stops_nothing(tmp_path: Path, foreign: bytes) -> None:
+    log = open_log(tmp_path)
+    log.append("label", "1", "anna", "first", label="Embolus", state=1)
+    with (tmp_path / FILE_NAME).open("ab") as file:
+        file.write(foreign + b"\n")
+    log.append("done", "1", "anna", "first", machine={})
+    judgements, n_foreign = read_decisions(tmp_path)
+    assert n_foreign == log.n_foreign == 1
+    assert judgements[0].is_done
+    assert judgements[0].changed == {"Embolus": 1}
+    replay_flags(tmp_path, Labeler.default())
+
+
+def test_an_event_for_each_is_left_out_where_others_have_decided_meanwhile(tmp_path: Path) -> None:
+    here, there = open_log(tmp_path), open_log(tmp_path)
+    there.append("done", "2", "anna", "first", machine={})
+    events = here.append_to_each(
+        "label", ["1", "2", "3"], "anna", "first", unless=lambda one: one.is_done, label="Embolus", state=0, source="9"
+    )
+    assert [event.study for event in events] == ["1", "3"]
+    assert here.append_to_each("skip", [], "anna", "first", unless=lambda one: False) == []
+
+
+def test_a_key_does_not_wait_for_the_disk_but_the_next_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda _: released.wait(10))
+    log = open_log(tmp_path)
+    log.append("label", "1", "anna", "first", label="Embolus", state=1)
+    assert read_judgements(tmp_path)[0].changed == {"Embolus": 1}, "in the file, whatever becomes of the process"
+    timer = threading.Timer(0.2, released.set)
+    timer.start()
+    log.append("label", "1", "anna", "first", label="Embolus", state=0)
+    assert released.is_set(), "no second decision is under way before the first is on disk"
+    timer.join()
+    log.settle()
+
+
+def test_a_decision_that_did_not_reach_the_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    log = open_log(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    log.append("label", "1", "anna", "first", label="Embolus", state=1)
+    with pytest.raises(UserError, match="did not reach the disk"):
+        log.append("label", "1", "anna", "first", label="Embolus", state=0)
+    monkeypatch.undo()
+    log.append("label", "1", "anna", "first", label="Embolus", state=0)
+    log.settle()

@@ -310,7 +310,8 @@ def test_the_machine_is_measured_once_everything_is_judged(review: Review) -> No
 def test_label_studio_annotations_become_first_readings_once(review: Review, tmp_path: Path) -> None:
     import json
 
-    tasks_path, config_path = write_tasks(review)
+    written = write_tasks(review)
+    tasks_path, config_path = written.tasks, written.config
     assert tasks_path.parent == config_path.parent == review.log.path.parent
     tasks = json.loads(tasks_path.read_text())
     assert len(tasks) == len(review.queue.items)

@@ -88,7 +88,7 @@ def test_an_afternoon_of_reading(tmp_path: Path) -> None:
             expect(page.locator("h1")).to_contain_text("finished. Thank you")
 
             page.goto(server.address)
-            expect(page.get_by_text("Cohen's kappa")).to_be_visible()
+            expect(page.get_by_role("columnheader", name="Cohen's kappa")).to_be_visible()
 
         assert outside == []
         assert errors == []

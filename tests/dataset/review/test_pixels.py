@@ -15,7 +15,7 @@ RAMP = np.tile(np.linspace(0, 4095, 64).astype(np.uint16), (32, 1))
 
 
 def shown(path: Path) -> np.ndarray:
-    content, kind = browser_image(path)
+    content, kind = browser_image(path.read_bytes(), path.name)
     assert kind == "image/png"
     return np.asarray(Image.open(io.BytesIO(content)))
 
@@ -47,9 +47,17 @@ def test_dicom_is_shown_bright_where_the_ray_was_stopped(tmp_path: Path, photome
 
 
 def test_a_damaged_image_is_told_in_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "image.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="cannot be read as an image"):
-        browser_image(tmp_path / "image.png")
+        browser_image(b"no image", "image.png")
+    with pytest.raises(UserError, match="cannot be decoded"):
+        browser_image(b"no image", "image.dcm")
+
+
+def test_what_an_image_is_its_own_bytes_say(tmp_path: Path) -> None:
+    Image.fromarray((RAMP // 16).astype(np.uint8)).save(tmp_path / "a.jpg")
+    jpeg = (tmp_path / "a.jpg").read_bytes()
+    assert browser_image(jpeg) == (jpeg, "image/jpeg")
+    assert browser_image(jpeg, "wrong.png") == (jpeg, "image/jpeg")
 
 
 def test_no_path_leads_out_of_the_image_root(tmp_path: Path) -> None:
