@@ -1,8 +1,8 @@
 """The lexicon's cues changed one at a time, and the recorded sentences that notice.
 
 A change is laid over the compiled lexicon: hits of what is removed are dropped, tables are replaced, and only
-sentences that hold the words are judged again. What cannot be done so (words that are read over, endings of nouns) is compiled
-anew; `noticed_when_rebuilt` does that for any removal, and a test compares the two.
+sentences that hold the words are judged again. What cannot be done so (words that are read over, endings of nouns) is
+compiled anew; `noticed_when_rebuilt` does that for any removal, and a test compares the two.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import yaml
 from marked_text import MarkedLine, all_marked
-from recorded import all_recorded
+from recorded import Recorded, all_recorded
 
 from ltml_dataset.labeling import matcher
 from ltml_dataset.labeling.aggregate import RANK_OF_STATE, parent_pairs
@@ -194,6 +194,13 @@ class Bench:
             for label, _, start, end, _ in found
             if label == own
         )
+
+    def reads(self, one: Recorded) -> bool:
+        """Whether a sentence is read as it was recorded, with nothing changed."""
+        self._record(one.line.text, one.section, one.line, one.rule, None)
+        holds = self.holds(len(self.sentences) - 1, self.judge(len(self.sentences) - 1, self.compiled))
+        self.sentences.pop()
+        return holds
 
     def _holds_as_a_whole(self, wanted: tuple[int, str], judged: list[list[Judged]]) -> bool:
         ranks = [0] * len(self.compiled.labels)
