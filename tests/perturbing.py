@@ -532,7 +532,7 @@ class Template:
 @cache
 def excuses() -> dict[str, str]:
     """Kind and name of a change -> why no sentence can notice it (`unnoticed.yaml`)."""
-    by_reason: dict[str, list[str]] = yaml.safe_load(EXCUSED.read_text(encoding="utf-8"))
+    by_reason: dict[str, list[str]] = yaml.safe_load(EXCUSED.read_text(encoding="utf-8")) or {}
     return {name: reason for reason, names in by_reason.items() for name in names}
 
 
