@@ -29,21 +29,24 @@ class MarkedLine:
     marks: tuple[Mark, ...]
 
 
+def parse_marked(line: str, file: str, number: int) -> MarkedLine:
+    """One line with its marks taken out."""
+    text, marks, position = "", [], 0
+    for match in _MARK.finditer(line):
+        text += line[position : match.start()]
+        state = None if match[3] == "x" else int(match[3])
+        marks.append(Mark(len(text), len(text) + len(match[1]), match[2], state))
+        text += match[1]
+        position = match.end()
+    return MarkedLine(file, number, text + line[position:], tuple(marks))
+
+
 def read_marked(path: Path) -> list[MarkedLine]:
     """Lines of a file; empty lines and those that begin with # are left out."""
-    lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        text, marks, position = "", [], 0
-        for match in _MARK.finditer(line):
-            text += line[position : match.start()]
-            state = None if match[3] == "x" else int(match[3])
-            marks.append(Mark(len(text), len(text) + len(match[1]), match[2], state))
-            text += match[1]
-            position = match.end()
-        lines.append(MarkedLine(path.stem, number, text + line[position:], tuple(marks)))
-    return lines
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    return [
+        parse_marked(line, path.stem, number) for number, line in lines if line.strip() and not line.startswith("#")
+    ]
 
 
 def all_marked() -> list[MarkedLine]:

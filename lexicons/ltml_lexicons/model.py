@@ -258,7 +258,7 @@ class Cue(LexiconModel):
     """Words that decide how a mention is asserted."""
 
     text: Annotated[str, Field(min_length=1)]
-    """The words; matched whole, the longest cue wins. `{be}` is any word of that form of `cues/forms.yaml`, `<now>` may
+    """The words; matched whole, the longest cue wins. `{is}` is any word of that form of `cues/forms.yaml`, `<now>` may
     be left out."""
     scope: Scope | None = None
     """How far it reaches: the coordinated list it opens or closes (`enumeration`: also over "and small effusion"), its

@@ -325,7 +325,12 @@ class _Reader:
             return []
         found = self._in_member(number, start, cue)
         if not found and (member.verb_first or member.verb < 0):
-            if member.verb_first:
+            if number and member.verb_first and member.opener == RELATIVE and not cue.past:
+                if any(hit[1] == member.start == hit[0] + 1 for hit in self.words):  # "which", not "some of which"
+                    number -= 1
+                    member = members[number]
+                    found = self._in_member(number, start, cue)
+            elif member.verb_first:
                 first = next((m for m in range(number) if members[m].statement == member.statement), number)
                 earlier = range(number - 1, first - 1, -1)
                 if members[number - 1].aside:  # what the subject names comes before what the aside does

@@ -12,7 +12,7 @@ import ahocorasick
 from ltml_dataset.labeling.vocabulary import TOKEN, Vocabulary
 from ltml_lexicons.errors import LexiconError
 from ltml_lexicons.lexicon import Lexicon
-from ltml_lexicons.model import Composed, Label, Size, SourceKind, TermGroup
+from ltml_lexicons.model import Composed, Cue, CueGroup, Label, Size, SourceKind, TermGroup
 from ltml_lexicons.plurals import plural_of
 
 RULES_VERSION = 3
@@ -303,42 +303,14 @@ class _Compiler:
         return word in self.lexicon.forms.nouns or word.endswith(tuple(self.lexicon.forms.noun_endings))
 
     def _add_cues(self) -> None:
-        groups = self.lexicon.words["termination"].groups
-        plurals = {term.text for name in ("copulas", "copulas_past") for term in groups[name].wordings()}
-        verbs = plurals | {
-            term.text for name in ("copula", "copula_past", "verb", "modal") for term in groups[name].wordings()
-        }
-        seen = {term.text for term in groups["seen"].wordings()}
+        verbs = CueVerbs.of(self.lexicon)
         for file in self.lexicon.cues.values():
             for group in file.groups.values():
                 for cue in group.wordings():
                     for text in self.lexicon.forms.expand(cue.text):
-                        words = text.split()
-                        verb = next((word for word in words if word in verbs), None)
-                        entry = CueEntry(
-                            text=text,
-                            kind=group.kind,
-                            state=STATES[group.state],
-                            before=group.direction != "after",
-                            after=group.direction != "before",
-                            beside=group.direction == "beside",
-                            either=group.direction == "either",
-                            scope=cue.scope or group.scope,
-                            words=cue.words or 0,
-                            tail=-1,
-                            verb=verb is not None,
-                            plural=verb in plurals,
-                            seen=words[-1] in seen,
-                            past=group.past,
-                            denies_change=group.kind == "change" and words[0] == "not",
-                        )
-                        self.cues.append(entry)
+                        self.cues.append(cue_entry(text, cue, group, verbs))
                         self._add(text, False, False, (Role.CUE, len(self.cues) - 1))
-        by_text: dict[tuple[str, str], int] = {}
-        for number, cue_entry in enumerate(self.cues):
-            if cue_entry.before:
-                by_text.setdefault((cue_entry.kind, cue_entry.text), number)
-        self.cues = [cue_entry._replace(tail=_tail_of(cue_entry, by_text)) for cue_entry in self.cues]
+        self.cues = with_tails(self.cues)
 
     def _add_words(self) -> None:
         for name, file in self.lexicon.words.items():
@@ -465,7 +437,58 @@ def _groups_of(rule: Composed) -> tuple[str, ...]:
     return (*rule.site, *rule.abnormal, *rule.uncertain, *rule.normal, *rule.needs, *rule.needs_also, *rule.forbids)
 
 
-def _tail_of(cue: CueEntry, by_text: dict[tuple[str, str], int]) -> int:
+class CueVerbs(NamedTuple):
+    """Words that make a cue the verb of its clause."""
+
+    verbs: frozenset[str]
+    plurals: frozenset[str]
+    seen: frozenset[str]
+
+    @classmethod
+    def of(cls, lexicon: Lexicon) -> "CueVerbs":
+        """Those of the groups of `cues/termination.yaml`."""
+        groups = lexicon.words["termination"].groups
+
+        def words(*names: str) -> frozenset[str]:
+            return frozenset(term.text for name in names for term in groups[name].wordings())
+
+        plurals = words("copulas", "copulas_past")
+        return cls(plurals | words("copula", "copula_past", "verb", "modal"), plurals, words("seen"))
+
+
+def cue_entry(text: str, cue: Cue, group: CueGroup, verbs: CueVerbs) -> CueEntry:
+    """One wording of a cue, its tail still unknown."""
+    words = text.split()
+    verb = next((word for word in words if word in verbs.verbs), None)
+    return CueEntry(
+        text=text,
+        kind=group.kind,
+        state=STATES[group.state],
+        before=group.direction != "after",
+        after=group.direction != "before",
+        beside=group.direction == "beside",
+        either=group.direction == "either",
+        scope=cue.scope or group.scope,
+        words=cue.words or 0,
+        tail=-1,
+        verb=verb is not None,
+        plural=verb in verbs.plurals,
+        seen=words[-1] in verbs.seen,
+        past=group.past,
+        denies_change=group.kind == "change" and words[0] == "not",
+    )
+
+
+def with_tails(cues: list[CueEntry]) -> list[CueEntry]:
+    """Cues with the one before findings of the same kind that ends each one behind them."""
+    by_text: dict[tuple[str, str], int] = {}
+    for number, cue in enumerate(cues):
+        if cue.before:
+            by_text.setdefault((cue.kind, cue.text), number)
+    return [cue._replace(tail=tail_of(cue, by_text)) for cue in cues]
+
+
+def tail_of(cue: CueEntry, by_text: dict[tuple[str, str], int]) -> int:
     """The longest cue before findings of the same kind that ends a cue behind them, -1 where there is none."""
     if cue.before:
         return -1

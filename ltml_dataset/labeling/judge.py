@@ -36,13 +36,13 @@ class SentenceJudge:
         known = self._by_code.get(code)
         if known is not None:
             return known
-        judged = self._judge_code(code)
+        judged = self.judge_code(code)
         if len(self._by_code) >= self._cache_size:
             self._by_code.clear()
         self._by_code[code] = judged
         return judged
 
-    def _judge_code(self, code: str) -> tuple[Judged, ...]:
+    def judge_code(self, code: str) -> tuple[Judged, ...]:
         hits = find_hits(code, self.compiled)
         if not hits:
             return ()
