@@ -6,9 +6,6 @@ OPEN_FRAMES = (
     "previously_p_now_normal",
     "negative_for_a_and_x",
     "past_history_of",
-    "a_and_x_have_resolved",
-    "a_versus_x",
-    "x_versus_a",
     "no_xs",
     "several",
     "s_may_be_p",
@@ -16,11 +13,8 @@ OPEN_FRAMES = (
     "s_possibly_verb",
 )
 OPEN_LABELS = (
-    "cardiomegaly",
     "bilateral_hilar_enlargement",
     "diaphragmatic_hernia",
-    "hemothorax",
-    "multiple_pulmonary_nodules",
     "pericardial_effusion",
 )
 OPEN_FAULTS = (

@@ -84,7 +84,7 @@ class AssertionEngine:
             return [self._decide(mention, []) for mention in mentions]
         reached: list[list[Reached]] = [[] for _ in mentions]
         if cue_hits:
-            reader = _Reader(hits, cue_hits, mentions, structure, self._cues, self._suppressor)
+            reader = _Reader(hits, cue_hits, mentions, structure, self._cues, self._phrases, self._suppressor)
             for hit in cue_hits:
                 cue = self._cues[hit[3]]
                 rank = self._ranks[cue.kind]
@@ -146,8 +146,10 @@ class _Reader:
         mentions: list[MentionSpan],
         structure: Structure,
         cues: list[CueEntry],
+        phrases: list[PhraseEntry],
         suppressor: int,
     ) -> None:
+        self.phrases = phrases
         self.suppressor = suppressor
         self.words = [hit for hit in hits if hit[2] == _WORD]
         self.cue_hits = cue_hits
@@ -390,13 +392,17 @@ class _Reader:
 
     def _chained(self, items: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """The nearest finding before a cue, and those that prepositions tie to it ("calcification of the plaque")."""
+        items = sorted(items, key=lambda item: (self.mentions[item[0]][1], self.mentions[item[0]][0]))
         chain = [items[-1]]
         begin = self.mentions[items[-1][0]][0]
         for item in reversed(items[:-1]):
             end = self.mentions[item[0]][1]
             tied = any(end <= start < begin and ref == _PREPOSITION for start, _, _, ref in self.words)
+            label, phrase = self.mentions[item[0]][4:6]
             nearest = self.mentions[chain[-1][0]][4]
-            one_noun = end == begin and nearest in (self.mentions[item[0]][4], self.suppressor)  # "Bochdalek hernia"
+            is_noun = phrase < 0 or self.phrases[phrase].noun
+            one_noun = nearest == self.suppressor or (end == begin and (nearest == label or not is_noun))
+            # "peribronchial wall thickening", "masslike opacity"
             if end <= begin and not tied and not one_noun:
                 break
             chain.append(item)

@@ -78,6 +78,8 @@ class PhraseEntry(NamedTuple):
     text: str
     source: str
     state: int | None
+    noun: bool = True
+    """Whether it ends in a noun, so that another finding right behind it is a second one ("opacity atelectasis")."""
     sign: bool = False
     """Whether it is a sign, which a hedge on the finding's name hedges too."""
 
@@ -267,7 +269,9 @@ class _Compiler:
             kind = self.lexicon.source_kind(label, phrase.source)
             if kind in self.kinds and (phrase.paper or "curated" in self.kinds):
                 state = STATES[phrase.state] if phrase.state else None
-                self.phrases.append(PhraseEntry(number, phrase.text, kind, state, phrase.sign))
+                self.phrases.append(
+                    PhraseEntry(number, phrase.text, kind, state, self._ends_in_noun(phrase.text), phrase.sign)
+                )
                 item = (Role.PHRASE, len(self.phrases) - 1)
                 self._add(phrase.text, phrase.stem, phrase.plural, item, phrase.upper)
         for hidden in label.unmentions:
@@ -294,6 +298,10 @@ class _Compiler:
                     ref = 2 * number + self._is_noun(term.text)
                 self._add(term.text, term.stem, term.plural, (role, ref))
         return {name: number for number, name in enumerate(groups)}
+
+    def _ends_in_noun(self, text: str) -> bool:
+        word = text.split()[-1]
+        return word in self.lexicon.forms.nouns or word.endswith(tuple(self.lexicon.forms.noun_endings))
 
     def _is_noun(self, text: str) -> bool:
         """Whether a predicate may stand behind its site without a verb: a noun ("enlargement"), a place ("in ...")."""

@@ -88,6 +88,8 @@ class _Composer:
         self.asides = [hit for hit in hits if hit[2] == _PHRASE and entries[hit[3]].label == suppressor]
         self.denials = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].denies]
         self.hedges = [hit for hit in hits if hit[2] == _CUE and compiled.cues[hit[3]].kind == "uncertainty"]
+        self.walls = [cue[0] for cue in self.denials] + [cue[0] for cue in self.hedges if compiled.cues[cue[3]].after]
+        """Where a cue begins behind which a predicate looks for no site of its own."""
         self.mentions: list[MentionSpan] = []
         self._modifiers = modifiers
         self.by_part: dict[int, list[Hit]] = {}
@@ -140,7 +142,7 @@ class _Composer:
         k = structure.part_at(predicate[0])
         here = self.by_part.get(k, [])
         left = [hit for hit in here if hit[2] == _SITE and hit[1] <= predicate[0]]
-        wall = min((cue[0] for cue in (*self.denials, *self.hedges) if cue[0] >= predicate[1]), default=1 << 30)
+        wall = min((place for place in self.walls if place >= predicate[1]), default=1 << 30)
         right = [
             hit
             for hit in here  # "increase in size of the heart": the two may share words

@@ -197,7 +197,7 @@ def test_a_predicate_is_told_by_its_words(predicate: Term, kind: str) -> None:
         ("clot in a pulmonary artery", "thrombus of the pulmonary trunk"),
         ("air in the mediastinum", "locule of gas outlining the thymic lobe"),
         ("air in the mediastinum", "band of air tracking into the mediastinum"),
-        ("fluid in the pericardium", "pus between the heart and the pericardial cavity"),
+        ("fluid in the pericardium", "blood between the layers of the pericardium"),
         ("air in the pleural space", "free gas in the pleural sac"),
         ("calcified plaque on the diaphragm", "calcified plaque along the left diaphragm"),
         ("bronchus plugged by secretions", "airways plugged by sputum"),
