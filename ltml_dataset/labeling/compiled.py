@@ -186,7 +186,7 @@ class _Compiler:
         self.labels = tuple(labels) + ((lexicon.no_finding,) if lexicon.no_finding else ())
         self.numbers = {label.id: i for i, label in enumerate(self.labels)}
         self.vocabulary = Vocabulary(lexicon.spelling)
-        self.patterns: list[tuple[list[str], bool, bool, tuple[Role, int]]] = []
+        self.patterns: list[tuple[list[str], bool, bool, tuple[int, int]]] = []
         self.phrases: list[PhraseEntry] = []
         self.cues: list[CueEntry] = []
         _check_roles(lexicon)
@@ -244,7 +244,8 @@ class _Compiler:
             unused_abbreviations=unused,
         )
 
-    def _add(self, text: str, stem: bool, plural: bool, item: tuple[Role, int], upper: bool = False) -> None:
+    def _add(self, text: str, stem: bool, plural: bool, named: tuple[Role, int], upper: bool = False) -> None:
+        item = (int(named[0]), int(named[1]))
         # a blank before, as a dash is a token only where it stands alone
         tokens = [token for token in TOKEN.findall(f" {text.lower()} ") if not self.vocabulary.is_invisible(token)]
         words = tokens[:-1] if stem else tokens
@@ -401,16 +402,28 @@ class _Compiler:
                 finding_rules.setdefault(self.numbers[name], []).append(entry)
 
     def _automaton(self, roles: set[Role]) -> ahocorasick.Automaton:
-        items: dict[str, dict[tuple[Role, int], None]] = {}
+        wanted = {int(role) for role in roles}  # plain numbers: members of an enumeration are slow to hash
+        items: dict[str, dict[tuple[int, int], None]] = {}
+        plain: dict[str, str] = {}
         for tokens, stem, upper, item in self.patterns:
-            if item[0] not in roles:
+            if item[0] not in wanted:
                 continue
-            choices = [self._choices(word, stem and i == len(tokens) - 1, upper) for i, word in enumerate(tokens)]
+            if stem or upper:
+                choices = [self._choices(word, stem and i == len(tokens) - 1, upper) for i, word in enumerate(tokens)]
+            else:
+                choices = [
+                    plain.get(word) or plain.setdefault(word, self._choices(word, False, False)) for word in tokens
+                ]
+            key = "".join(choices)
+            if len(key) == len(choices):
+                items.setdefault(key, {})[item] = None
+                continue
             for characters in product(*choices):
                 items.setdefault("".join(characters), {})[item] = None
         automaton = ahocorasick.Automaton()
         for key, found in items.items():
-            automaton.add_word(key, tuple((len(key), int(role), int(ref)) for role, ref in found))
+            size = len(key)
+            automaton.add_word(key, tuple([(size, role, ref) for role, ref in found]))
         automaton.add_word("\x00", ())  # an automaton needs a word even where a lexicon has no modifiers
         automaton.make_automaton()
         return automaton
