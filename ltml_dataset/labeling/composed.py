@@ -150,6 +150,8 @@ class _Composer:
         ]
         if left and right and any(left[-1][1] <= cue[0] and cue[1] <= predicate[0] for cue in self.denials):
             left = []  # "hernia without fluid in the fissure"
+        if right and structure.parts[k].predicate and self._run_on(k + 1) is not None:
+            right = []  # "heart is enlarged lungs are clear"
         member = structure.members[structure.parts[k].member]
         if left and (not right or self._belongs_left(predicate, left[-1], right[0], here)):
             if not self._is_cut_off(left[-1], predicate, here):
@@ -174,7 +176,8 @@ class _Composer:
         if right and not (left and self._has_own_predicate(right[0], here)):
             return [(site, False) for site in (*self._run_right(right), *self._listed_right(member, k))]
         if structure.parts[k].predicate:
-            return [(site, True) for site in self._subject_sites(member)]
+            run_on = self._run_on(k)
+            return [(site, True) for site in (self._subject_sites(member) if run_on is None else run_on)]
         if predicate[3] & 1 and member.verb >= 0 and k < member.last:
             placed = self._placed_in(k, member)
             if placed:
@@ -283,6 +286,18 @@ class _Composer:
         for part in self.structure.subjects[member.statement]:
             found.extend(self._heads_of(part))
         return found
+
+    def _run_on(self, k: int) -> list[Hit] | None:
+        """The subject of a second verb with no joiner before it ("heart is normal lungs are clear"), or None."""
+        parts = self.structure.parts
+        if not k or k >= len(parts) or not parts[k - 1].predicate or parts[k - 1].member != parts[k].member:
+            return None
+        here = self.by_part.get(k - 1, [])
+        if not here or here[-1][1] != parts[k - 1].end:
+            return None
+        if here[-1][2] == _SITE:
+            return self._run_left([hit for hit in here if hit[2] == _SITE])
+        return [] if here[-1][2] == _PHRASE else None
 
     def _heads_of(self, part: int) -> list[Hit]:
         here = self.by_part.get(part, [])
