@@ -204,16 +204,17 @@ class _Reader:
         left = self._left(hit, cue)
         if not left:
             return self._right(hit, self.cues[cue.tail])
-        if member.opener == COMMA and member.start == hit[0] and hit[1] >= end and self._gives_reason(hit[0]):
+        if member.opener == COMMA and member.start == hit[0] and hit[1] >= end and self._cause_behind(hit[0]) >= 0:
             return self._right(hit, self.cues[cue.tail])  # ", maybe from a plug": the cause is what is hedged
         if hit[1] >= end or self._is_open_ended(hit[1]) or self._names_artefact(hit[1], end):
             return left
         return []
 
-    def _gives_reason(self, token: int) -> bool:
-        """Whether the member behind the one of a token gives a cause."""
+    def _cause_behind(self, token: int) -> int:
+        """The member that gives a cause, right behind the one of a token; -1 where there is none."""
         number = self.structure.parts[self.structure.part_at(token)].member + 1
-        return number < len(self.structure.members) and self.structure.members[number].opener == REASON
+        members = self.structure.members
+        return number if number < len(members) and members[number].opener == REASON else -1
 
     def _is_open_ended(self, token: int) -> bool:
         return any(start == token and ref in _OPEN_ENDED for start, _, _, ref in self.words)
@@ -269,13 +270,11 @@ class _Reader:
 
     def _through_cause(self, end: int, cue: CueEntry) -> list[tuple[int, int]]:
         """Findings that are the cause of what a hedge names ("may represent an infarct from an embolus")."""
-        structure = self.structure
-        number = structure.parts[structure.part_at(end - 1)].member + 1
-        if number >= len(structure.members) or structure.members[number].opener != REASON:
+        number = self._cause_behind(end - 1)
+        if number < 0:
             return []
-        member = structure.members[number]
-        limit = self._limit(number, cue)
-        return [(i, first - end) for first, _, i in self.entries if member.start <= first < limit]
+        start, limit = self.structure.members[number].start, self._limit(number, cue)
+        return [(i, first - end) for first, _, i in self.entries if start <= first < limit]
 
     def _limit(self, number: int, cue: CueEntry) -> int:
         """One past the last token that a cue before its findings reaches."""
@@ -360,9 +359,8 @@ class _Reader:
         )
         for i, mention in enumerate(self.mentions):
             is_before = member.start <= mention[2] and mention[1] <= start and mention[2] < member.end + 1
-            is_around = (
-                member.start <= mention[7] < start < mention[2] < member.end
-            )  # "gas is not seen in the mediastinum"
+            # "gas is not seen in the mediastinum"
+            is_around = member.start <= mention[7] < start < mention[2] < member.end
             if is_before or is_around:
                 if mention[0] < last_negation <= start and not cue.beside:
                     continue
@@ -486,31 +484,40 @@ def _judge_alternatives(
         last_part = members[number - 1].last
         left = [i for i, place in enumerate(where) if place == last_part]
         right = [i for i, place in enumerate(where) if place == member.first]
-        alone = left or right
-        other = member if left else members[number - 1]
-        part = structure.parts[other.first if left else other.last]
-        is_slash = any(
-            hit[:3] == (member.start - 1, member.start, _WORD) and hit[3] == _SLASH for hit in structure.hits
-        )
-        if alone and not (left and right) and not is_slash and _names_something_else(structure, part):
-            for i in alone:
-                if mentions[i][7] < 0 and verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
-                    verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)
+        if left and right:
+            doubted = _doubted_by_each_other(left, right, mentions, verdicts, implied_by)
+        elif left or right:
+            other = structure.parts[member.first if left else last_part]
+            is_word = not any(hit[1] == member.start and hit[2] == _WORD and hit[3] == _SLASH for hit in structure.hits)
+            named = is_word and _names_something_else(structure, other)
+            doubted = [i for i in (left or right) if mentions[i][7] < 0] if named else []
+        else:
             continue
-        left = [i for i in left if mentions[i][1] > mentions[left[-1]][0]]
-        right = [i for i in right if mentions[i][0] < mentions[right[0]][1]]
-        if not left or not right or any(mentions[i][7] >= 0 for i in (*left, *right)):
-            continue
-        if any(verdicts[i].state == NEGATIVE for i in (*left, *right)):
-            continue
-        for side, others in ((left, right), (right, left)):
-            named = {mentions[i][4] for i in others}
-            for i in side:
-                label = mentions[i][4]
-                if label in named or (label >= 0 and not implied_by[label].isdisjoint(named)):
-                    continue
-                if verdicts[i].state == POSITIVE and verdicts[i].rule == "affirmed":
-                    verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)
+        for i in doubted:
+            if verdicts[i].rule == "affirmed":
+                verdicts[i] = Verdict(UNCERTAIN, "alternative", -2, member.start - 1, member.start)
+
+
+def _doubted_by_each_other(
+    left: list[int],
+    right: list[int],
+    mentions: list[MentionSpan],
+    verdicts: list[Verdict],
+    implied_by: list[frozenset[int]],
+) -> list[int]:
+    """Of the findings on two sides of an "or" those that are no case of the other side."""
+    left = [i for i in left if mentions[i][1] > mentions[left[-1]][0]]
+    right = [i for i in right if mentions[i][0] < mentions[right[0]][1]]
+    if any(mentions[i][7] >= 0 or verdicts[i].state == NEGATIVE for i in (*left, *right)):
+        return []
+    doubted = []
+    for side, others in ((left, right), (right, left)):
+        named = {mentions[i][4] for i in others}
+        for i in side:
+            label = mentions[i][4]
+            if label not in named and (label < 0 or implied_by[label].isdisjoint(named)):
+                doubted.append(i)
+    return doubted
 
 
 def _names_something_else(structure: Structure, part: Part) -> bool:
@@ -534,16 +541,19 @@ def _judge_signs(
         is_verb = member.has_subject_and_verb and verdict.first == member.verb
         if not is_verb and (member.opener not in (COMMA, RELATIVE) or member.has_subject_and_verb):
             continue
-        for i, before in enumerate(verdicts):
-            if before.state != POSITIVE or before.rule != "affirmed" or mentions[i][4] != mentions[j][4]:
+        hedged = Verdict(UNCERTAIN, "uncertainty", verdict.cue, verdict.first, verdict.last)
+        for i, sign in enumerate(mentions):
+            if verdicts[i].rule != "affirmed" or sign[4] != mentions[j][4] or sign[5] < 0 or not phrases[sign[5]].sign:
                 continue
-            is_subject = is_verb and member.start <= mentions[i][0] < member.verb
-            if (is_subject or where[i] == member.first - 1) and mentions[i][5] >= 0 and phrases[mentions[i][5]].sign:
-                hedged = Verdict(UNCERTAIN, "uncertainty", verdict.cue, verdict.first, verdict.last)
+            if where[i] == member.first - 1 or (is_verb and member.start <= sign[0] < member.verb):
                 for k, other in enumerate(mentions):
-                    same_words = other[0] < mentions[i][1] and mentions[i][0] < other[1] and other[4] == mentions[i][4]
-                    if same_words and verdicts[k].rule == "affirmed":
+                    if verdicts[k].rule == "affirmed" and _share_words(other, sign):
                         verdicts[k] = hedged
+
+
+def _share_words(one: MentionSpan, other: MentionSpan) -> bool:
+    """Whether two mentions of one label share words."""
+    return one[4] == other[4] and one[0] < other[1] and other[0] < one[1]
 
 
 def _settle_by_denial(mentions: list[MentionSpan], verdicts: list[Verdict]) -> None:
@@ -551,10 +561,8 @@ def _settle_by_denial(mentions: list[MentionSpan], verdicts: list[Verdict]) -> N
     for j, denial in enumerate(verdicts):
         if denial.state != NEGATIVE:
             continue
-        first, last, _, _, label, _, _, _ = mentions[j]
         for i, verdict in enumerate(verdicts):
-            mention = mentions[i]
-            if verdict.rule == "borderline" and mention[4] == label and mention[0] < last and first < mention[1]:
+            if verdict.rule == "borderline" and _share_words(mentions[i], mentions[j]):
                 verdicts[i] = denial
 
 
@@ -566,12 +574,11 @@ def _judge_artefacts(
     cues: list[CueEntry],
 ) -> None:
     """ "The rounded density was a nipple shadow", "the opacity is due to overlap": there is no such finding."""
-    starts = {word[0]: word for word in structure.hits if word[2] == _WORD and word[3] == _PREPOSITION}
+    prepositions = {start for start, _, role, ref in structure.hits if role == _WORD and ref == _PREPOSITION}
     for hit in artefacts:
-        number = structure.part_at(hit[0])
-        part = structure.parts[number]
+        part = structure.parts[structure.part_at(hit[0])]
         member = structure.members[part.member]
-        if part.start != hit[0] or hit[1] in starts:  # "superimposed on"
+        if part.start != hit[0] or hit[1] in prepositions:  # "superimposed on"
             continue
         if member.opener == REASON and not part.predicate and part.member:
             member = structure.members[part.member - 1]
