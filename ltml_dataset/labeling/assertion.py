@@ -31,8 +31,7 @@ from ltml_dataset.labeling.structure import (
     Structure,
 )
 
-_CUE, _WORD, _SITE = int(Role.CUE), int(Role.WORD), int(Role.SITE)
-_PHRASE, _PREDICATE = int(Role.PHRASE), int(Role.PREDICATE)
+_CUE, _WORD, _SITE, _PHRASE = int(Role.CUE), int(Role.WORD), int(Role.SITE), int(Role.PHRASE)
 _PART, _PREPOSITION, _ARTEFACT, _SLASH = (
     int(word) for word in (Word.PART, Word.PREPOSITION, Word.ARTEFACT, Word.SLASH)
 )

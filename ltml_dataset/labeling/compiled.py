@@ -1,5 +1,6 @@
 """The lexicon compiled: one automaton over words, and tables of what each hit means."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -164,6 +165,8 @@ class CompiledLexicon:
     """Characters of the prepositions of one word: a site may begin with one, a predicate end ("filled with")."""
     suppressor: int
     """Number of No Finding, whose mentions only suppress `No Finding`; -1 where the lexicon has none."""
+    pronoun_words: tuple[str, ...]
+    """Words of which every pronoun holds at least one ("one"), so that few sentences are looked at twice."""
     unused_abbreviations: tuple[str, ...]
     """Abbreviations whose words stand nowhere in the lexicon."""
 
@@ -193,6 +196,7 @@ class _Compiler:
         for term in lexicon.words["termination"].groups["invisible"].wordings():
             self.vocabulary.add_invisible(term.text)
 
+        self.noun_endings = tuple(lexicon.forms.noun_endings)
         self.prepositions = {
             term.text
             for group in ("preposition", "with")
@@ -241,6 +245,7 @@ class _Compiler:
             ),
             prepositions=frozenset(self.vocabulary[word] for word in self.prepositions),
             suppressor=self.numbers.get("no_finding", -1),
+            pronoun_words=self._pronoun_words(),
             unused_abbreviations=unused,
         )
 
@@ -271,7 +276,7 @@ class _Compiler:
             if kind in self.kinds and (phrase.paper or "curated" in self.kinds):
                 state = STATES[phrase.state] if phrase.state else None
                 self.phrases.append(
-                    PhraseEntry(number, phrase.text, kind, state, self._ends_in_noun(phrase.text), phrase.sign)
+                    PhraseEntry(number, phrase.text, kind, state, self._is_noun(phrase.text.split()[-1]), phrase.sign)
                 )
                 item = (Role.PHRASE, len(self.phrases) - 1)
                 self._add(phrase.text, phrase.stem, phrase.plural, item, phrase.upper)
@@ -296,20 +301,17 @@ class _Compiler:
             for term in group.wordings():
                 ref = number
                 if role == Role.PREDICATE:
-                    ref = 2 * number + self._is_noun(term.text)
+                    ref = 2 * number + self._needs_no_verb(term.text)
                 self._add(term.text, term.stem, term.plural, (role, ref))
         return {name: number for number, name in enumerate(groups)}
 
-    def _ends_in_noun(self, text: str) -> bool:
-        word = text.split()[-1]
-        return word in self.lexicon.forms.nouns or word.endswith(tuple(self.lexicon.forms.noun_endings))
-
-    def _is_noun(self, text: str) -> bool:
+    def _needs_no_verb(self, text: str) -> bool:
         """Whether a predicate may stand behind its site without a verb: a noun ("enlargement"), a place ("in ...")."""
         word = text.split()[0]
-        if word in self.prepositions:
-            return True
-        return word in self.lexicon.forms.nouns or word.endswith(tuple(self.lexicon.forms.noun_endings))
+        return word in self.prepositions or self._is_noun(word)
+
+    def _is_noun(self, word: str) -> bool:
+        return word in self.lexicon.forms.nouns or word.endswith(self.noun_endings)
 
     def _add_cues(self) -> None:
         verbs = CueVerbs.of(self.lexicon)
@@ -356,6 +358,17 @@ class _Compiler:
                 unused.append(short)
             self.patterns += found
         return tuple(unused)
+
+    def _pronoun_words(self) -> tuple[str, ...]:
+        """The commonest word of the pronouns, then that of those without it, and so on."""
+        terms = self.lexicon.words["termination"].groups["pronoun"].wordings()
+        open_terms = [set(text.split()) for term in terms for text in self.lexicon.forms.expand(term.text)]
+        found = []
+        while open_terms:
+            counts = Counter(word for words in open_terms for word in words)
+            found.append(max(sorted(counts), key=counts.__getitem__))
+            open_terms = [words for words in open_terms if found[-1] not in words]
+        return tuple(found)
 
     def _rules(
         self, sites: dict[str, int], predicates: dict[str, int], modifiers: dict[str, int]

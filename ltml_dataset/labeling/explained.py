@@ -47,29 +47,24 @@ class Explainer:
         return tuple(sorted(found))
 
     def _means_other(self, name: str, text: str, match: re.Match[str]) -> bool:
-        before = _words_before(text, match.start())
-        behind = _words_behind(text, match.end()) if match["before"] else []
-        for words in (self._long_form(name, before) if match["behind"] else [], self._long_form_ahead(name, behind)):
-            if words:
-                key = (name, " ".join(words).lower())
-                if key not in self._known:
-                    if len(self._known) > 10_000:
-                        self._known.clear()
-                    self._known[key] = not self._is_its_meaning(name, words)
-                return self._known[key]
-        return False
+        words = self._long_form(name, text, match)
+        if not words:
+            return False
+        key = (name, " ".join(words).lower())
+        if key not in self._known:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            self._known[key] = not self._is_its_meaning(name, words)
+        return self._known[key]
 
-    def _long_form(self, name: str, words: Sequence[str]) -> list[str]:
-        """The words at the end of `words` that spell the abbreviation; none where they do not."""
-        for n in range(1, min(len(words), 2 * len(name)) + 1):
-            if _spells(name.lower(), [word.lower() for word in words[-n:]], self._skipped):
-                return list(words[-n:])
-        return []
-
-    def _long_form_ahead(self, name: str, words: Sequence[str]) -> list[str]:
-        for n in range(1, min(len(words), 2 * len(name)) + 1):
-            if _spells(name.lower(), [word.lower() for word in words[:n]], self._skipped):
-                return list(words[:n])
+    def _long_form(self, name: str, text: str, match: re.Match[str]) -> list[str]:
+        """The words next to the sign that spell the abbreviation; none where they do not."""
+        is_behind = bool(match["behind"])
+        near = _words_before(text, match.start()) if is_behind else _words_behind(text, match.end())
+        for n in range(1, min(len(near), 2 * len(name)) + 1):
+            words = near[-n:] if is_behind else near[:n]
+            if _spells(name.lower(), [word.lower() for word in words], self._skipped):
+                return words
         return []
 
     def _is_its_meaning(self, name: str, words: Sequence[str]) -> bool:

@@ -194,6 +194,9 @@ class Labeler:
         self._is_shown = np.array([i in shown for i in range(len(compiled.labels))])
         judges = make_judges(compiled, engine, compat, spacy_model, lexicon.dependency)
         self._spans = judges.spans
+        words = "|".join(map(re.escape, compiled.pronoun_words)) or r"(?!)"
+        self._may_refer_back = re.compile(rf"\b(?:{words})\b", re.IGNORECASE)
+        """A cheap look before the lexicon decides whether a sentence names its finding by a pronoun."""
         self._explainer = Explainer(compiled, lexicon.abbreviations.explained)
         self._store = SentenceStore(judges.sentences, len(compiled.labels), compiled.vocabulary.visible)
         decided = (*judges.stamp, *([section_overrides.digest()] if section_overrides else []))
@@ -316,6 +319,7 @@ class Labeler:
         columns = [batch.column(name).to_pylist() for name in names]
         ids = batch.column("report_id").to_pylist() if "report_id" in batch.schema.names else [None] * batch.num_rows
         known, add, stops = self._store.numbers, self._store.add, self._stops
+        may_refer_back = self._may_refer_back.search
         numbers: list[int] = []
         starts: list[int] = []
         bases: list[int] = []
@@ -330,7 +334,7 @@ class Labeler:
                 before = -1
                 for first, sentence in sentences_of(text, start, end, stops):
                     read, at = sentence, first
-                    if before >= 0 and _MAY_REFER_BACK.search(sentence) and refers_back(sentence, self._compiled):
+                    if before >= 0 and may_refer_back(sentence) and refers_back(sentence, self._compiled):
                         # "There is a small one on the left." is read with the sentence before it
                         read, at = text[before : first + len(sentence)], before
                     if explained:
@@ -419,10 +423,6 @@ class Labeler:
         ]
         schema = pa.schema([pa.field("row", pa.int32(), nullable=False), *EVIDENCE_SCHEMA])
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-_MAY_REFER_BACK = re.compile(r"\bones?\b", re.IGNORECASE)
-"""A cheap look before the lexicon decides whether a sentence opens with a pronoun."""
 
 
 def labels_of(chosen: ChosenLabels, profile: Profile) -> list[Label]:
