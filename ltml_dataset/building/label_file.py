@@ -86,19 +86,21 @@ def write_labels(
     runner: Runner,
     workers: int | None,
     show_progress: bool = False,
+    others_read: Sequence[Path] = (),
 ) -> LabelSummary:
     """Label every report of a source, in input order, with memory that does not grow with their number.
 
     Both files are written under temporary names and renamed when complete. The bytes do not depend on the number of
-    workers.
+    workers. `others_read` is what is read besides the reports, and may not be replaced.
 
     Raises:
-        UserError: A file cannot be written, or two reports cannot be told apart.
+        UserError: A file cannot be written, would replace something else, or two reports cannot be told apart.
     """
     begin = time.perf_counter()
-    check_file(out, source.inputs, is_ours=is_parquet)
+    read = [*source.inputs, *others_read]
+    check_file(out, read, is_ours=is_parquet)
     if evidence is not None:
-        check_file(evidence, [*source.inputs, out], flag="--evidence", is_ours=is_parquet)
+        check_file(evidence, [*read, out], flag="--evidence", is_ours=is_parquet)
     summary = LabelSummary(n_mentions=None if evidence is None else 0)
     names = (*labeler.label_names, NO_FINDING)
     counts = {name: Counter[int]() for name in names}

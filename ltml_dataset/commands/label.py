@@ -97,7 +97,16 @@ def label(
         lexicon_folder=lexicon,
         section_overrides=load_overrides(section_overrides) if section_overrides else None,
     )
-    summary = write_labels(source, labeler, out, evidence, runner=runner, workers=workers, show_progress=not json)
+    summary = write_labels(
+        source,
+        labeler,
+        out,
+        evidence,
+        runner=runner,
+        workers=workers,
+        show_progress=not json,
+        others_read=[path for path in (section_overrides, lexicon) if path],
+    )
     if json:
         _print_json(summary, labeler.fingerprint, out, evidence)
         _print_losses(summary)

@@ -41,8 +41,15 @@ def sections(
     overrides = load_overrides(section_overrides) if section_overrides else None
     columns = [name.strip() for name in text_column.split(",")] if text_column else None
     source = open_source(reports, id_column=id_column, text_columns=columns)
-    titles = rules_of(lexicon) if lexicon else None
-    counts = write_sectioned(source, out, policy=rules, overrides=overrides, chosen=chosen, rules=titles)
+    counts = write_sectioned(
+        source,
+        out,
+        policy=rules,
+        overrides=overrides,
+        chosen=chosen,
+        rules=rules_of(lexicon) if lexicon else None,
+        others_read=[path for path in (section_overrides, lexicon) if path],
+    )
     if json:
         summary = {
             "out": str(out),

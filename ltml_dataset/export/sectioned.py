@@ -46,6 +46,7 @@ def write_sectioned(
     overrides: Overrides | None = None,
     chosen: Path | None = None,
     rules: SectionRules | None = None,
+    others_read: Sequence[Path] = (),
 ) -> SectionedCounts:
     """Write the sections of all reports as one CSV.
 
@@ -60,16 +61,18 @@ def write_sectioned(
         overrides: Per-study exceptions, for `official`.
         chosen: Another CSV, without header, for each study and the text that is labelled under the policy.
         rules: What titles mean; as the lexicon that ships has it by default.
+        others_read: What is read besides the reports, and may not be replaced.
 
     Raises:
-        UserError: A file cannot be written.
+        UserError: A file cannot be written, or would replace something else.
     """
     rules = rules or shipped_rules()
     if chosen is not None and chosen.resolve() == out.resolve():
         raise UserError(f"`{out}` cannot hold both: give --out and --chosen two names.")
-    check_file(out, source.inputs, is_ours=lambda start: start.startswith(b"study,impression,findings"))
+    read = [*source.inputs, *others_read]
+    check_file(out, read, is_ours=lambda start: start.startswith(b"study,impression,findings"))
     if chosen is not None:
-        check_file(chosen, [*source.inputs, out], flag="--chosen")
+        check_file(chosen, [*read, out], flag="--chosen")
     counts = SectionedCounts()
     paths = [out, *([chosen] if chosen else [])]
     parts = [path.with_name(f".{path.name}.unfinished") for path in paths]

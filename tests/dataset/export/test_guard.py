@@ -91,6 +91,27 @@ def test_a_file_of_another_kind_is_not_replaced(command: str, inputs: dict[str, 
     assert main(words) == 0  # its own file it does replace
 
 
+@pytest.mark.parametrize("option", ["--out", "--chosen"])
+def test_section_overrides_survive(option: str, inputs: dict[str, Path], tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("sections: {}\nranges: {}\n")
+    outs = {"--out": str(tmp_path / "s.csv"), option: str(rules)}
+    words = [word for pair in outs.items() for word in pair]
+    assert main(["sections", str(inputs["IN"]), "--section-overrides", str(rules), *words]) == 1
+    assert rules.read_text() == "sections: {}\nranges: {}\n"
+
+
+@pytest.mark.parametrize("command", ["label", "sections", "build"])
+def test_a_lexicon_folder_is_no_place_for_an_output(command: str, inputs: dict[str, Path], tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    words.mkdir()
+    (words / "spelling.yaml").write_text("words: {effushun: effusion}\n")
+    call = [command, str(inputs["IN"]), "--lexicon", str(words), "--out"]
+    assert main([*call, str(words / "out")]) == 1
+    assert [path.name for path in words.iterdir()] == ["spelling.yaml"]
+    assert main([*call, str(tmp_path / "out")]) == 0
+
+
 def test_an_output_inside_a_folder_of_reports_is_refused(tmp_path: Path) -> None:
     report = tmp_path / "files" / "p10" / "p10000032" / "s50000001.txt"
     report.parent.mkdir(parents=True)
