@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_recipe import TINY
 
 from ltml_benchmark import cli
 from ltml_benchmark import train as training
@@ -14,18 +15,7 @@ from ltml_benchmark.checkpoint import STATE_FILE
 from ltml_benchmark.config import Recipe, load_recipe, merge
 from ltml_benchmark.train import train
 
-SMALL = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
-    "schedule": {"warmup_steps": 0},
-    "epochs": 2,
-    "steps_per_epoch": 4,
-    "batch_size": 8,
-    "log_every": 1,
-    "bootstrap": 0,
-    "workers": 1,
-}
+SMALL = {**TINY, "schedule": {"warmup_steps": 0}, "epochs": 2, "steps_per_epoch": 4, "log_every": 1}
 NECKED = {"model": {"name": "resnet18", "weights": "none", "neck": "pfc"}, "steps_per_epoch": 2, "ema": 0.9}
 """A network with batch normalisation and dropout, so that its two modes differ."""
 

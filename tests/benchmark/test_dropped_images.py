@@ -5,21 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tiny_recipe import TINY
 
 from ltml_benchmark import cli
 from ltml_benchmark.data import open_folder
 from ltml_benchmark.launch import run_recipe
 
-SMALL = {
-    "data": {"decode_size": 32, "missing_images": "drop"},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
-    "epochs": 1,
-    "steps_per_epoch": 1,
-    "batch_size": 8,
-    "bootstrap": 0,
-    "workers": 1,
-}
+SMALL = {**TINY, "data": {"decode_size": 32, "missing_images": "drop"}}
 
 
 @pytest.fixture(scope="module")

@@ -6,22 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_recipe import TINY as SMALL
 
 from ltml_benchmark import cli
 from ltml_benchmark.config import Recipe, load_recipe, merge
 from ltml_benchmark.errors import UserError
 from ltml_benchmark.launch import describe, run_recipe
-
-SMALL = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
-    "epochs": 1,
-    "steps_per_epoch": 1,
-    "batch_size": 8,
-    "bootstrap": 0,
-    "workers": 1,
-}
 
 
 @pytest.mark.parametrize(

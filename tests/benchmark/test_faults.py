@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from tiny_recipe import TINY as SMALL
 
 from ltml_benchmark import cli
 from ltml_benchmark.cache import build_cache
@@ -24,17 +25,6 @@ from ltml_benchmark.models import AdaptiveMean, build_model, resolved
 from ltml_benchmark.phantoms import LABELS
 from ltml_benchmark.train import Window, window_of
 from ltml_benchmark.transforms import evaluation_view, training_view
-
-SMALL = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
-    "epochs": 1,
-    "steps_per_epoch": 1,
-    "batch_size": 8,
-    "bootstrap": 0,
-    "workers": 1,
-}
 
 
 def two_normals(positives: int, images: int = 400, classes: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

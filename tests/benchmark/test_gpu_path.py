@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_recipe import TINY as SMALL
 from torch import distributed, nn
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
@@ -22,16 +23,6 @@ from ltml_benchmark.optim import MovingAverage, make_optimizer
 from ltml_benchmark.train import train
 from ltml_benchmark.transforms import evaluation_view, training_view, view_draws
 
-SMALL = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
-    "epochs": 1,
-    "steps_per_epoch": 1,
-    "batch_size": 8,
-    "bootstrap": 0,
-    "workers": 1,
-}
 COUNTS = [50, 20, 4, 1]
 
 

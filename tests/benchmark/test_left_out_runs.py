@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from tiny_recipe import TINY
 
 from ltml_benchmark import cli
 from ltml_benchmark.config import Recipe, load_recipe
@@ -19,17 +20,7 @@ from ltml_benchmark.metrics import evaluate
 from ltml_benchmark.phantoms import LABELS
 from ltml_benchmark.train import loss_for, train
 
-SETTINGS = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
-    "schedule": {"warmup_steps": 0},
-    "epochs": 2,
-    "steps_per_epoch": 2,
-    "batch_size": 8,
-    "bootstrap": 5,
-    "workers": 1,
-}
+SETTINGS = {**TINY, "schedule": {"warmup_steps": 0}, "epochs": 2, "steps_per_epoch": 2, "bootstrap": 5}
 
 
 def lists(matrix: NDArray[np.int8]) -> pa.Array:

@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from tiny_recipe import TINY
 
 from ltml_benchmark.config import Recipe, load_recipe, merge
 from ltml_benchmark.errors import UserError
@@ -15,17 +16,12 @@ from ltml_benchmark.logs import remembered
 from ltml_benchmark.train import train
 
 SETTINGS = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
+    **TINY,
     "schedule": {"warmup_steps": 0},
     "epochs": 2,
     "steps_per_epoch": 3,
-    "batch_size": 8,
     "log_every": 1,
     "checkpoint_every": 2,
-    "bootstrap": 0,
-    "workers": 1,
 }
 STOPPED_AT, RESUMED_AT, LAST = 5, 3, 6
 """Batch at which the run is stopped, that of the checkpoint it goes on from, and the last one."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import chromium
+from tiny_recipe import TINY
 
 from ltml_benchmark.launch import run_recipe
 from ltml_benchmark.report import figures
@@ -15,17 +16,7 @@ from ltml_benchmark.report.page import with_interval, write_report
 from ltml_benchmark.report.runs import RunResult, read_runs
 from ltml_benchmark.report.summary import summarised
 
-SMALL = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
-    "epochs": 2,
-    "steps_per_epoch": 2,
-    "log_every": 1,
-    "batch_size": 8,
-    "bootstrap": 20,
-    "workers": 1,
-}
+SMALL = {**TINY, "epochs": 2, "steps_per_epoch": 2, "log_every": 1, "bootstrap": 20}
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_recipe import TINY
 
 from ltml_benchmark.config import Recipe, load_recipe, merge
 from ltml_benchmark.errors import UserError
@@ -16,17 +17,7 @@ from ltml_benchmark.report.runs import read_runs
 from ltml_benchmark.report.tables import rows_of, table_of_runs
 from ltml_benchmark.train import train
 
-SETTINGS = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
-    "schedule": {"warmup_steps": 0},
-    "epochs": 2,
-    "steps_per_epoch": 2,
-    "batch_size": 8,
-    "bootstrap": 10,
-    "workers": 1,
-}
+SETTINGS = {**TINY, "schedule": {"warmup_steps": 0}, "epochs": 2, "steps_per_epoch": 2, "bootstrap": 10}
 
 
 def recipe(**more) -> Recipe:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_recipe import TINY
 
 from ltml_benchmark.checkpoint import STATE_FILE
 from ltml_benchmark.config import Recipe, load_recipe, merge, shipped_recipes
@@ -23,17 +24,13 @@ from ltml_benchmark.runrecord import is_finished
 from ltml_benchmark.train import train
 
 SMALL = {
-    "data": {"decode_size": 32},
-    "model": {"name": "tiny_cnn", "weights": "none"},
-    "transforms": {"image_size": 32},
+    **TINY,
     "schedule": {"warmup_steps": 0},
     "epochs": 2,
     "steps_per_epoch": 4,
-    "batch_size": 8,
     "eval_batch_size": 32,
     "log_every": 2,
     "bootstrap": 10,
-    "workers": 1,
 }
 
 
