@@ -35,6 +35,11 @@ def gamuts_findings() -> tuple[GamutsFinding, ...]:
     return tuple(GamutsFinding(row["id"], row["name"], tuple(row["synonyms"])) for row in rows)
 
 
+def worded(label: Label, profile: str) -> Label:
+    """The label with the words that a profile starts from: `gamuts` has its own."""
+    return as_published(label) if profile == "gamuts" else label
+
+
 def as_published(label: Label) -> Label:
     """The label with the names and synonyms of its Gamuts findings for words, as they stand, and no others.
 

@@ -8,7 +8,7 @@ from ltml_dataset.export.card_yaml import Yaml, dataset_yaml
 from ltml_dataset.export.configs import Config
 from ltml_dataset.export.manifest import Manifest
 from ltml_dataset.schema import NO_FINDING
-from ltml_lexicons.gamuts import as_published
+from ltml_lexicons.gamuts import worded
 
 if TYPE_CHECKING:
     from ltml_lexicons.choose import ChosenLabels
@@ -30,9 +30,8 @@ class LabelNote:
 def label_notes(chosen: "ChosenLabels", profile: str = "clinical") -> dict[str, LabelNote]:
     """Definition and phrases of every label, by column name, as the profile uses them."""
     notes = {}
-    for name, label in zip(chosen.names, chosen.labels, strict=True):
-        if profile == "gamuts":
-            label = as_published(label)
+    for name, plain in zip(chosen.names, chosen.labels, strict=True):
+        label = worded(plain, profile)
         kinds = [chosen.lexicon.source_kind(label, phrase.source) for phrase in label.mentions]
         if profile == "paper":
             kinds = [kind for kind in kinds if kind in ("chexpert", "gamuts")]

@@ -52,7 +52,7 @@ from ltml_dataset.text.sections import (
 )
 from ltml_dataset.text.sentences import Stops, sentences_of, split_sentences
 from ltml_lexicons.choose import DEFAULT_SET, ChosenLabels, choose_labels, labels_in_use
-from ltml_lexicons.gamuts import as_published
+from ltml_lexicons.gamuts import worded
 from ltml_lexicons.model import Label, SourceKind
 
 Profile = Literal["clinical", "paper", "gamuts"]
@@ -427,8 +427,7 @@ class Labeler:
 
 def labels_of(chosen: ChosenLabels, profile: Profile) -> list[Label]:
     """The labels a profile looks for, with its words."""
-    labels = labels_in_use(chosen)
-    return [as_published(label) for label in labels] if profile == "gamuts" else labels
+    return [worded(label, profile) for label in labels_in_use(chosen)]
 
 
 def _rebuilt(fingerprint: str, options: tuple[Any, ...]) -> Labeler:

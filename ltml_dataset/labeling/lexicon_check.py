@@ -10,7 +10,7 @@ from ltml_dataset.text.section_rules import SectionRules
 from ltml_lexicons.checking import NO_FINDING_ID
 from ltml_lexicons.compat import load_compat
 from ltml_lexicons.errors import LexiconError
-from ltml_lexicons.gamuts import as_published
+from ltml_lexicons.gamuts import worded
 from ltml_lexicons.lexicon import Lexicon, load_lexicon
 from ltml_lexicons.mappings import load_mapping
 
@@ -33,8 +33,7 @@ def check_everything(folder: Path | None = None) -> Checked:
     lexicon = load_lexicon(folder=folder)
     SectionRules(lexicon.default_sections, lexicon.official_sections)
     for profile, kinds in PROFILE_KINDS.items():
-        labels = list(lexicon.labels.values())
-        compiled = compile_lexicon(lexicon, [as_published(x) for x in labels] if profile == "gamuts" else labels, kinds)
+        compiled = compile_lexicon(lexicon, [worded(label, profile) for label in lexicon.labels.values()], kinds)
         if profile == "clinical" and compiled.unused_abbreviations:
             short = compiled.unused_abbreviations[0]
             where = lexicon.files["abbreviations.yaml"].where(("meanings", short))
