@@ -4,12 +4,13 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from ltml_dataset.labeling.assertion import AssertionEngine, Verdict
+from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import POSITIVE, CompiledLexicon
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.judge import Judged, find_mentions
 from ltml_dataset.labeling.matcher import Hit, find_hits
 from ltml_dataset.labeling.structure import Structure, read_structure
+from ltml_dataset.labeling.verdicts import Verdict
 
 
 class Asserter(Protocol):

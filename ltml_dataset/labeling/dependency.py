@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltml_dataset.errors import UserError
-from ltml_dataset.labeling.assertion import AssertionEngine, Verdict
+from ltml_dataset.labeling.assertion import AssertionEngine
 from ltml_dataset.labeling.compiled import NEGATIVE, UNCERTAIN, CompiledLexicon, Role
 from ltml_dataset.labeling.composed import MentionSpan
 from ltml_dataset.labeling.matcher import Hit
 from ltml_dataset.labeling.structure import Structure
+from ltml_dataset.labeling.verdicts import Verdict
 from ltml_lexicons.dependency import DependencyFile, DependencyRule, DependencyWord
 
 if TYPE_CHECKING:
